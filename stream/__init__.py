@@ -1,0 +1,1 @@
+"""The live shell: sources, rings, sessions, evidence, the alert feed, the command line."""

@@ -1,0 +1,1 @@
+"""Cameras and files: one interface (`base`), one file each."""
