@@ -1,1 +1,1 @@
-"""The pure core: windows, scorers, cleaning, smoothing, alert policy, micro-batching. Knows no socket, file or clock."""
+"""The pure core: windows, scorers, cleaning, smoothing, alert policy, batching. Knows no socket, file or clock."""

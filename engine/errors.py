@@ -6,6 +6,7 @@ VigilError
 └── RuntimeFault        something failed while running                              exit 1
     ├── SourceError     a camera or file; carries a `SourceFault` code
     ├── ScorerError     a scorer raised, hung or answered garbage
+    │   └── CheckpointError  a model's files are missing, damaged or of a kind that can't be loaded
     ├── EvidenceError   a snapshot or clip could not be written
     ├── OutboxError     the outbox could not be opened or written
     └── FeedError       the alert feed could not be bound, reached or understood
@@ -90,6 +91,10 @@ class SourceError(RuntimeFault):
 
 class ScorerError(RuntimeFault):
     """A scorer could not be built, raised, hung, or answered something that is no judgement."""
+
+
+class CheckpointError(ScorerError):
+    """A model's files are missing, damaged, or of a kind that can't be loaded."""
 
 
 class EvidenceError(RuntimeFault):

@@ -114,7 +114,7 @@ class ScorePoint:
 
     `score` is the smoothed one that the alert policy sees, None until the first known judgement;
     `raw` and `cleaned` are this window's own, None when unknown. `held` marks a point that repeats the
-    last value because its judgement is unknown.
+    last value because its judgement is unknown. `length_s` is how far back from `time_s` its window looks.
     """
 
     camera: str
@@ -129,3 +129,4 @@ class ScorePoint:
     text: str | None = None
     boxes: tuple[Box, ...] = ()
     reason: str = ""
+    length_s: float = 0.0

@@ -1,0 +1,137 @@
+"""The one thread that runs the scorer. Whatever the scorer does, every window it was given gets a judgement.
+
+A scorer that raises, answers garbage or does not come back in time makes its windows unknown, with the
+reason, and watching goes on. A call that hangs cannot be ended from outside; its windows are given up,
+its late answer is thrown away, and scoring resumes when it returns. Until then `hung_for_s` says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from engine.batcher import MicroBatcher
+from engine.errors import ScorerError, VigilError
+from engine.scorer import Scorer
+from engine.types import Judgement, Window
+
+log = logging.getLogger(__name__)
+
+Judged = list[tuple[Window, Judgement]]
+Deliver = Callable[[Judged, float], None]
+"""Takes judged windows, and the seconds the scorer took; releases each window. May block: that holds scoring back."""
+
+
+def judge(scorer: Scorer, windows: Sequence[Window]) -> list[Judgement]:
+    """One sound judgement per window, whatever the scorer does."""
+    try:
+        judgements = list(scorer.score(windows))
+        if len(judgements) != len(windows):
+            raise ScorerError(f"scorer {scorer.info.scorer} answered {len(judgements)} of {len(windows)} windows")
+    except Exception as error:  # whatever a scorer raises becomes unknown scores here
+        reason = error.message if isinstance(error, VigilError) else f"{type(error).__name__}: {error}"
+        log.error("scorer failed: %s", reason, exc_info=log.isEnabledFor(logging.DEBUG))
+        return [Judgement.unknown(f"scorer failed: {reason}") for _ in windows]
+    return [_sound(judgement) for judgement in judgements]
+
+
+def _sound(judgement: object) -> Judgement:
+    """The judgement itself, or unknown when it is not one: the single place where garbage is recognised."""
+    if not isinstance(judgement, Judgement):
+        return Judgement.unknown(f"scorer answered {type(judgement).__name__}, not a judgement")
+    score = judgement.score
+    if score is not None and not (isinstance(score, int | float) and math.isfinite(score) and 0 <= score <= 1):
+        return Judgement.unknown(f"scorer answered a score of {score!r}, outside 0 to 1")
+    return judgement
+
+
+@dataclass(slots=True)
+class _Call:
+    windows: list[Window]
+    started_s: float
+    given_up: bool = False
+
+
+class ScoringWorker:
+    """Owns the scoring thread. Its owner calls `give_up_hung` now and then."""
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        batcher: MicroBatcher,
+        deliver: Deliver,
+        *,
+        timeout_s: float,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._scorer = scorer
+        self._batcher = batcher
+        self._deliver = deliver
+        self._timeout_s = timeout_s
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._call: _Call | None = None
+        self._thread = threading.Thread(target=self._run, name="vigil-scorer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def give_up_hung(self) -> Judged:
+        """Give up a call that has lasted longer than the timeout; the caller handles its windows, now unknown."""
+        with self._lock:
+            call = self._call
+            if call is None or call.given_up or self._monotonic() - call.started_s <= self._timeout_s:
+                return []
+            call.given_up = True
+        reason = f"scorer gave no answer within {self._timeout_s:g} s"
+        log.error("%s; %d windows are unknown", reason, len(call.windows))
+        # The hung call still reads the pixels: they are released when it returns, not by who takes the judgement.
+        judged = [(replace(window, release=_keep), Judgement.unknown(reason)) for window in call.windows]
+        self._settle(judged)
+        return judged
+
+    @property
+    def hung_for_s(self) -> float:
+        """How long a given-up call has been out, or 0."""
+        with self._lock:
+            return self._monotonic() - self._call.started_s if self._call and self._call.given_up else 0.0
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread after the batcher was closed; False when the scorer does not come back."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            windows = self._batcher.take()
+            if windows:
+                self._score(windows)
+            elif self._batcher.closed:
+                return
+
+    def _score(self, windows: list[Window]) -> None:
+        call = _Call(windows, self._monotonic())
+        with self._lock:
+            self._call = call
+        judgements = judge(self._scorer, windows)
+        with self._lock:
+            self._call = None
+        if call.given_up:
+            log.warning("scorer came back after %.1f s; scoring resumes", self._monotonic() - call.started_s)
+            for window in windows:
+                window.release()
+        else:
+            judged = list(zip(windows, judgements, strict=True))
+            self._deliver(judged, self._monotonic() - call.started_s)
+            self._settle(judged)
+
+    def _settle(self, judged: Judged) -> None:
+        for window, judgement in judged:
+            self._batcher.settle(window, unknown=judgement.score is None)
+
+
+def _keep() -> None:
+    return None

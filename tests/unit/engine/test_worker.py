@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import pytest
+
+from engine.batcher import MicroBatcher
+from engine.types import Judgement, ModelInfo, Window
+from engine.worker import Judged, ScoringWorker, judge
+from tests.unit.engine.frames import window
+
+
+class FunctionScorer:
+    """Answers with whatever the function returns."""
+
+    info = ModelInfo("function", "function")
+    frame_size = (2, 2)
+    max_batch = 4
+
+    def __init__(self, function: Callable[[Sequence[Window]], Any]) -> None:
+        self._function = function
+
+    def score(self, windows: Sequence[Window]) -> Sequence[Judgement]:
+        answer: Sequence[Judgement] = self._function(windows)
+        return answer
+
+    def forget(self, camera: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def fail(_windows: Sequence[Window]) -> Sequence[Judgement]:
+    raise ValueError("no tensors today")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (fail, "ValueError: no tensors today"),
+        (lambda windows: [], "0 of 2"),
+        (lambda windows: [Judgement(0.5)] * 3, "3 of 2"),
+        (lambda windows: ["normal"] * 2, "str"),
+        (lambda windows: [Judgement(float("nan"))] * 2, "nan"),
+        (lambda windows: [Judgement(1.5)] * 2, "1.5"),
+        (lambda windows: [Judgement(cast(Any, "0.5"))] * 2, "'0.5'"),
+        (lambda windows: None, "TypeError"),
+    ],
+)
+def test_whatever_a_scorer_does_wrong_makes_its_windows_unknown_with_a_reason(
+    answer: Callable[[Sequence[Window]], Any], says: str
+) -> None:
+    judgements = judge(FunctionScorer(answer), [window(0), window(1)])
+    assert [j.score for j in judgements] == [None, None]
+    assert all(says in j.reason for j in judgements)
+
+
+def test_one_bad_answer_does_not_spoil_the_others() -> None:
+    scorer = FunctionScorer(lambda windows: [Judgement(0.2), Judgement(-1.0)])
+    assert [j.score for j in judge(scorer, [window(0), window(1)])] == [0.2, None]
+
+
+class Harness:
+    """A worker with its batcher, a clock to move, and what was delivered."""
+
+    def __init__(self, scorer: FunctionScorer) -> None:
+        self.now_s = 0.0
+        self.batcher = MicroBatcher(max_batch=4, staleness_s=60, monotonic=lambda: self.now_s)
+        self.delivered: Judged = []
+        self.arrived = threading.Semaphore(0)
+        self.worker = ScoringWorker(scorer, self.batcher, self._deliver, timeout_s=30, monotonic=lambda: self.now_s)
+        self.worker.start()
+
+    def _deliver(self, judged: Judged, _took_s: float) -> None:
+        for pair in judged:
+            self.delivered.append(pair)
+            pair[0].release()
+            self.arrived.release()
+
+    def stop(self) -> None:
+        self.batcher.close()
+        assert self.worker.join(5)
+
+
+def test_windows_are_judged_and_settled() -> None:
+    harness = Harness(FunctionScorer(lambda windows: [Judgement(0.25) for _ in windows]))
+    harness.batcher.offer(window(0))
+    assert harness.arrived.acquire(timeout=5)
+    harness.stop()
+    assert [(w.index, j.score) for w, j in harness.delivered] == [(0, 0.25)]
+    assert harness.batcher.counts()["front"].scored == 1
+
+
+def test_a_hung_call_is_given_up_and_scoring_resumes_when_it_returns() -> None:
+    entered, let_go = threading.Event(), threading.Event()
+    released: list[int] = []
+
+    def hang_once(windows: Sequence[Window]) -> list[Judgement]:
+        if windows[0].index == 0:
+            entered.set()
+            assert let_go.wait(5)
+        return [Judgement(0.9) for _ in windows]
+
+    harness = Harness(FunctionScorer(hang_once))
+    harness.batcher.offer(window(0, release=lambda: released.append(0)))
+    assert entered.wait(5)
+    harness.now_s = 29.0
+    assert harness.worker.give_up_hung() == []
+    harness.now_s = 31.0
+    (given_up,) = harness.worker.give_up_hung()
+    assert given_up[1].score is None
+    assert "30 s" in given_up[1].reason
+    assert harness.worker.give_up_hung() == []  # once
+    assert harness.worker.hung_for_s == 31.0
+    given_up[0].release()
+    assert released == []  # the hung call may still read its pixels
+    harness.batcher.offer(window(1))
+    let_go.set()
+    assert harness.arrived.acquire(timeout=5)
+    assert [(w.index, j.score) for w, j in harness.delivered] == [(1, 0.9)]  # the late answer is thrown away
+    assert released == [0]
+    assert harness.worker.hung_for_s == 0.0
+    harness.stop()
+    counts = harness.batcher.counts()["front"]
+    assert (counts.captured, counts.scored, counts.unknown) == (2, 2, 1)
