@@ -43,6 +43,11 @@ class EncodedPacket:
     is_key: bool
 
 
+def seconds(ticks: int, time_base: Fraction) -> float:
+    """The same as `float(ticks * time_base)`, without the fraction in between, which takes ten times as long."""
+    return ticks * time_base.numerator / time_base.denominator
+
+
 class Picture(Protocol):
     """One decoded picture whose pixels are converted only when asked for."""
 
@@ -84,5 +89,8 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Give everything back. Safe to call twice and from another thread."""
+        """Give everything back. Safe to call twice.
+
+        From another thread it only asks the owner to give up soon, and never blocks.
+        """
         ...

@@ -1,0 +1,84 @@
+"""What integration tests share: a real RTSP server in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SYSTEM_PYTHON = "/usr/bin/python3"  # the one that has `gi`; a virtual environment has not
+SERVER = Path(__file__).with_name("rtsp_server.py")
+NEEDED = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+PACKAGES = "python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good, -bad and -ugly"
+STOP_S = 10
+
+
+@dataclass(frozen=True)
+class RtspServer:
+    """A server that is running. `url` takes `user:password` as it stands in URLs."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def url(self, userinfo: str = "", path: str = "/stream") -> str:
+        return f"rtsp://{userinfo}{'@' if userinfo else ''}127.0.0.1:{self.port}{path}"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(STOP_S)
+
+    def freeze(self) -> None:
+        """It keeps its connections and says nothing more."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+        self.process.wait(STOP_S)
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+@pytest.fixture(scope="session")
+def system_python_with_gstreamer() -> str:
+    """Skips where GStreamer's RTSP server is not installed, but fails in continuous integration, which must have it."""
+    found = (
+        Path(SYSTEM_PYTHON).exists()
+        and subprocess.run([SYSTEM_PYTHON, "-c", NEEDED], capture_output=True).returncode == 0
+    )
+    if not found:
+        reason = f"GStreamer's RTSP server is not installed for {SYSTEM_PYTHON} (Debian: {PACKAGES})"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return SYSTEM_PYTHON
+
+
+@pytest.fixture
+def start_rtsp_server(system_python_with_gstreamer: str) -> Iterator[Callable[..., RtspServer]]:
+    """Starts servers with the options of rtsp_server.py; all of them are gone after the test."""
+    servers: list[RtspServer] = []
+
+    def start(*options: str) -> RtspServer:
+        process = subprocess.Popen(
+            [system_python_with_gstreamer, str(SERVER), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        line = process.stdout.readline()  # empty when it could not start: pytest's timeout bounds the wait
+        servers.append(RtspServer(process, int(line or 0)))
+        assert line, "the RTSP server did not start"
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
