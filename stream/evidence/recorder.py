@@ -1,0 +1,264 @@
+"""The evidence thread: keeps the snapshots and clips of every camera's open events.
+
+The loop asks and goes on; decoding, drawing and writing of what is large happen in one thread of its own,
+so a slow disk delays evidence and never a camera. What fails is logged, told in the result, and costs
+nothing but the evidence. Knows packet rings and files; nothing of alerts, policies or the feed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import EvidenceError
+from engine.types import Box, Image
+from stream.evidence.clip import ClipRecording, ClipResult, ClipSettings
+from stream.evidence.paths import event_path
+from stream.evidence.retention import Retention
+from stream.evidence.snapshot import draw_boxes, encode_jpeg, unsquash, write_snapshot
+from stream.remux import decode_at
+from stream.rings import PacketRing
+
+log = logging.getLogger(__name__)
+
+_POLL_S = 0.5
+_GRACE_S = 5.0  # how much longer than the post-roll a clip waits for pictures that may never come
+_SWEEP_S = 60.0
+_SAME_MOMENT_S = 0.5  # a packet further than this from the worst frame shows something else
+
+
+_DEFAULT_CLIP = ClipSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A picture of an event: `jpeg` is empty and `path` None when it could not be made or written."""
+
+    path: Path | None
+    jpeg: bytes
+    error: str = ""
+
+
+_NO_SNAPSHOT = Snapshot(None, b"")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moment:
+    """The worst frame of an event so far."""
+
+    time_s: float
+    boxes: tuple[Box, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Event:
+    camera: str
+    path: Path  # without ending
+    ring: PacketRing | None
+    recording: ClipRecording | None
+    native_size: tuple[int, int]
+    worst: _Moment | None  # None: no snapshots
+    sharpened: _Moment | None = None
+    done: Future[ClipResult] | None = None
+    end_time_s: float = 0.0
+    deadline_s: float = 0.0  # monotonic
+
+
+class EvidenceWorker:
+    """Snapshots and clips for any number of events of any number of cameras, in one thread.
+
+    Its methods may be called from any thread, and none but `close` waits for the evidence thread.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        retention: Retention | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._data = data
+        self._retention = retention
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._sweep_at_s = clock()
+        self._lock = threading.Lock()  # of the table of events and of each event's snapshot
+        self._events: dict[str, _Event] = {}
+        self._cut_off: dict[str, ClipResult] = {}  # of events given up before they ended
+        self._wake = threading.Event()
+        self._closing = False
+        # A daemon: a disk that hangs for ever must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="vigil-evidence", daemon=True)
+        self._thread.start()
+
+    def open_event(
+        self,
+        event_id: str,
+        camera: str,
+        ring: PacketRing | None,
+        image: Image | None,
+        native_size: tuple[int, int],
+        boxes: Sequence[Box],
+        worst_time_s: float,
+        start_time_s: float,
+        *,
+        clip: ClipSettings | None = _DEFAULT_CLIP,
+    ) -> Snapshot:
+        """Begin an event's evidence; its snapshot lies there when this returns, its clip begins to grow.
+
+        `image` is the worst frame at the scorer's size, or None for no snapshots. The snapshot is made of it now,
+        and soon again from the ring's packets at the camera's own size (width, height). Without a ring there is no
+        clip and no second snapshot; with `clip` None no clip.
+        """
+        path = event_path(self._data, start_time_s, camera, event_id)
+        recording = None
+        if ring is not None and clip is not None:
+            recording = ClipRecording(path.with_suffix(".mp4"), ring, start_time_s, clip)
+        worst = None if image is None else _Moment(worst_time_s, tuple(boxes))
+        event = _Event(camera, path, ring, recording, native_size, worst)
+        with self._lock:
+            snapshot = _NO_SNAPSHOT if image is None else self._take_snapshot(event, image, boxes)
+            if not self._closing:
+                self._events[event_id] = event
+        self._wake.set()
+        return snapshot
+
+    def improve(self, event_id: str, image: Image, boxes: Sequence[Box], worst_time_s: float) -> Snapshot:
+        """Replace an open event's snapshot by that of a worse frame."""
+        with self._lock:
+            event = self._events.get(event_id)
+            if event is None:
+                return Snapshot(None, b"", error="the event is not open")
+            event.worst = _Moment(worst_time_s, tuple(boxes))
+            snapshot = self._take_snapshot(event, image, boxes)
+        self._wake.set()
+        return snapshot
+
+    def end_event(self, event_id: str, end_time_s: float) -> Future[ClipResult]:
+        """The event is over; the future resolves when its clip is, or when the rest can't come."""
+        done: Future[ClipResult] = Future()
+        done.set_running_or_notify_cancel()  # whoever waits may give up; the clip goes on
+        with self._lock:
+            event = self._events.get(event_id)
+            if event is None or event.done is not None:
+                done.set_result(self._cut_off.pop(event_id, ClipResult(None, note="nothing was being recorded")))
+                return done
+            event.end_time_s = end_time_s
+            post_roll_s = event.recording.settings.post_roll_s if event.recording else 0.0
+            event.deadline_s = self._clock() + post_roll_s + _GRACE_S
+            event.done = done
+        self._wake.set()
+        return done
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Finish every clip as it is and end the thread. Safe to call twice."""
+        with self._lock:
+            self._closing = True
+        self._wake.set()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            log.warning("the evidence thread is still writing after %g s: the last clips may lack their end", timeout_s)
+            self._give_up("not finished in time when Vigil was stopped")
+
+    def _take_snapshot(self, event: _Event, image: Image, boxes: Sequence[Box]) -> Snapshot:
+        jpeg = b""
+        path = event.path.with_suffix(".jpg")
+        try:
+            jpeg = encode_jpeg(draw_boxes(unsquash(image, event.native_size), boxes))
+            write_snapshot(path, jpeg)
+        except EvidenceError as error:
+            log.warning("%s", error, extra={"camera": event.camera})
+            return Snapshot(None, jpeg, error=str(error))
+        return Snapshot(path, jpeg)
+
+    def _run(self) -> None:
+        try:
+            closing = False
+            while not closing:
+                self._wake.wait(_POLL_S)
+                self._wake.clear()
+                with self._lock:
+                    closing = self._closing
+                    events = list(self._events.items())
+                for event_id, event in events:
+                    result = self._step(event, closing)
+                    if result is not None:
+                        self._settle(event_id, result)
+                self._sweep_when_due()
+        finally:
+            self._give_up("the evidence thread ended")
+
+    def _step(self, event: _Event, closing: bool) -> ClipResult | None:
+        """Bring one event's evidence up to now; its clip's result when nothing more is to be done for it."""
+        try:
+            if event.recording is not None:
+                before = event.recording.result
+                self._record(event, event.recording, closing)
+                if event.recording.result is not None and before is None and event.recording.result.error:
+                    log.warning("%s", event.recording.result.error, extra={"camera": event.camera})
+            if not closing:
+                self._sharpen(event)
+        except Exception:  # one event's evidence must not cost that of the others
+            log.exception("evidence failed", extra={"camera": event.camera})
+            return ClipResult(None, error="an internal error, see the log")
+        if event.recording is None:
+            return ClipResult(None, note="no clip is made of this camera") if event.done or closing else None
+        return event.recording.result if event.done or closing else None
+
+    def _record(self, event: _Event, recording: ClipRecording, closing: bool) -> None:
+        late = event.done is not None and self._clock() >= event.deadline_s
+        if event.done is not None:
+            recording.end(event.end_time_s)
+        recording.follow()
+        if closing:
+            recording.finish(note="ends where Vigil was stopped")
+        elif late:
+            recording.finish(note="ends early: the camera sent no more in time")
+
+    def _sharpen(self, event: _Event) -> None:
+        """Replace the snapshot by one of the camera's own size, once for each worst frame."""
+        worst = event.worst
+        if worst is None or event.sharpened is worst or event.ring is None:
+            return
+        event.sharpened = worst
+        group = event.ring.around(worst.time_s)
+        wanted = min(range(len(group)), key=lambda index: abs(group[index].time_s - worst.time_s), default=None)
+        if wanted is None or abs(group[wanted].time_s - worst.time_s) > _SAME_MOMENT_S:
+            return
+        try:
+            image = decode_at(group[wanted].info, [stored.packet for stored in group], wanted)
+            jpeg = encode_jpeg(draw_boxes(image, worst.boxes))
+            with self._lock:
+                if event.worst is worst:  # or `improve` has put a newer one there
+                    write_snapshot(event.path.with_suffix(".jpg"), jpeg)
+        except EvidenceError as error:
+            log.warning("the snapshot stays small: %s", error, extra={"camera": event.camera})
+
+    def _sweep_when_due(self) -> None:
+        if self._retention is None or self._clock() < self._sweep_at_s:
+            return
+        self._sweep_at_s = self._clock() + _SWEEP_S
+        with self._lock:
+            keep = {event.path for event in self._events.values()}
+        self._retention.sweep(self._wall_clock(), keep)
+
+    def _settle(self, event_id: str, result: ClipResult) -> None:
+        with self._lock:
+            event = self._events.pop(event_id, None)
+            if event is not None and event.done is None:
+                self._cut_off[event_id] = result
+        if event is not None and event.done is not None:
+            event.done.set_result(result)
+
+    def _give_up(self, error: str) -> None:
+        with self._lock:
+            self._closing = True
+            left = list(self._events)
+        for event_id in left:
+            self._settle(event_id, ClipResult(None, error=error))

@@ -1,0 +1,97 @@
+"""Files of recorded responses: JSON lines, one object per window. Knows the format, not who asks or answers.
+
+    {"camera": "front", "segment": 0, "pts_s": 12.875, "score": 0.83, "text": "A man climbs over the gate."}
+    {"camera": "front", "index": 13, "score": null, "reason": "scorer gave no answer within 30 s"}
+
+`camera` and either `pts_s` (the window's end in stream time) or `index` are required; `segment`, `score`, `text`,
+`boxes` (objects with x1, y1, x2, y2 in fractions of the picture, and label) and `reason` may be left out. An
+unknown key is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from engine.errors import RuntimeFault, UsageError
+from engine.recorded import Response
+from engine.timeline import WindowMeta
+from engine.types import Box, Judgement
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    camera: str
+    segment: int | None = None
+    index: int | None = None
+    pts_s: float | None = None
+    score: float | None = None
+    text: str | None = None
+    boxes: tuple[Box, ...] = ()
+    reason: str = ""
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
+def read_responses(path: Path) -> Iterator[Response]:
+    """The file's responses in its order. Raises UsageError that names the line which doesn't hold."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield _response(line, f"{path}, line {number}")
+    except OSError as error:
+        raise UsageError(f"cannot read responses from {path}: {error.strerror or error}") from error
+
+
+def _response(line: bytes, place: str) -> Response:
+    try:
+        return Response(**msgspec.structs.asdict(_decoder.decode(line)))
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"{place}: {error}", advice="each line is one JSON object with a camera") from error
+    except UsageError as error:
+        raise UsageError(f"{place}: {error.message}") from error
+
+
+class ResponseWriter:
+    """Writes a new file of responses, one line each, at once. Used from one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = path.open("xb", buffering=0)
+        except FileExistsError as error:
+            raise UsageError(f"{path} exists already", advice="name another file, or remove it first") from error
+        except OSError as error:
+            raise UsageError(f"cannot write responses to {path}: {error.strerror or error}") from error
+
+    def write(self, window: WindowMeta, judgement: Judgement) -> None:
+        """Raises RuntimeFault when the file can't take more, for example on a full disk."""
+        line = _Line(
+            camera=window.camera,
+            segment=window.segment,
+            pts_s=window.pts_s,
+            score=judgement.score,
+            text=judgement.text,
+            boxes=judgement.boxes,
+            reason=judgement.reason,
+        )
+        try:
+            self._file.write(msgspec.json.encode(line) + b"\n")
+        except OSError as error:
+            raise RuntimeFault(f"cannot write responses to {self._path}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
