@@ -1,0 +1,32 @@
+"""`vigil listen`: subscribe to a feed and print it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from stream.cli.options import duration
+from stream.feed.messages import DEFAULT_ENDPOINT
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+def command(
+    endpoint: Annotated[str, typer.Argument(help="The feed's address.")] = DEFAULT_ENDPOINT,
+    camera: Annotated[str | None, typer.Option(help="Only this camera.")] = None,
+    format: Annotated[Format, typer.Option(help="A table for people, or JSON lines for programs.")] = Format.TABLE,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after this many alerts.")] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(parser=duration, metavar="DURATION", help="Stop, with exit code 1, when none came for this long."),
+    ] = None,
+) -> int:
+    """Print alerts as they come, until Ctrl-C."""
+    from stream.listen import listen
+
+    return listen(endpoint, camera, format.value, count, timeout)

@@ -1,0 +1,63 @@
+"""Writes the engine's values as the feed's messages. Knows both vocabularies and nothing else."""
+
+from __future__ import annotations
+
+from engine.policy import Decision
+from engine.types import Box, ModelInfo, ScorePoint
+from stream.feed.messages import AlertBox, AlertMessage, AlertModel, AlertTiming, ScoreMessage
+
+
+def score_message(point: ScorePoint) -> ScoreMessage:
+    return ScoreMessage(
+        camera=point.camera,
+        time=point.time_s,
+        pts_s=point.pts_s,
+        segment=point.segment,
+        index=point.index,
+        raw=point.raw,
+        cleaned=point.cleaned,
+        score=point.score,
+        held=point.held,
+        text=point.text,
+        reason=point.reason,
+    )
+
+
+def alert_message(
+    decision: Decision,
+    model: ModelInfo,
+    timing: AlertTiming,
+    *,
+    explanation_final: bool,
+    snapshot: str | None = None,
+    clip: str | None = None,
+    clip_note: str | None = None,
+) -> AlertMessage:
+    """What people are told of a decision. Sentence and boxes are those of its highest score."""
+    top = decision.top_point
+    return AlertMessage(
+        type=decision.type.value,
+        id=decision.event_id,
+        camera=decision.camera,
+        start_time=decision.start_time_s,
+        end_time=decision.end_time_s,
+        end_reason=decision.end_reason.value if decision.end_reason else None,
+        severity=decision.severity.value,
+        score=decision.score,
+        top_score=decision.top_score,
+        threshold=decision.threshold,
+        definition=decision.definition,
+        explanation=top.text,
+        explanation_state="final" if explanation_final else "provisional",
+        boxes=tuple(_box(box) for box in top.boxes),
+        snapshot=snapshot,
+        clip=clip,
+        clip_note=clip_note,
+        timing=timing,
+        model=AlertModel(scorer=model.scorer, name=model.name, prompt_sha256=model.prompt_sha256),
+        suppressed_count=decision.suppressed_count,
+    )
+
+
+def _box(box: Box) -> AlertBox:
+    return AlertBox(x1=box.x1, y1=box.y1, x2=box.x2, y2=box.y2, label=box.label)

@@ -1,0 +1,1 @@
+"""`vigil doctor`: can Vigil run here, and what does a camera really send? Begins in `checkup` and `camera`."""

@@ -1,0 +1,46 @@
+"""Everything that concerns a watch with a given configuration: the file itself, and this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ConfigError
+from stream.config import WatchConfig, from_mapping, load
+from stream.doctor import machine, software
+from stream.doctor.findings import Finding, Look, ok, problem, warning
+
+LIMIT_S = 15.0
+
+
+def configuration(file: Path, overrides: Mapping[str, Any]) -> tuple[WatchConfig, list[Finding]]:
+    """What the file says, and whether it holds; where it does not, only what `overrides` say."""
+    try:
+        config = load(file, overrides=overrides)
+    except ConfigError as error:
+        return from_mapping(overrides), [problem("configuration", text, "") for text in error.problems]
+    count = len(config.cameras)
+    message = f"{file}: fine, {count} camera{'s' * (count != 1)}, scorer {config.scorer.kind}"
+    if not count:
+        return config, [warning("configuration", message, "add a camera under `cameras`")]
+    return config, [ok("configuration", message, cameras=count)]
+
+
+def machine_looks(config: WatchConfig) -> list[Look]:
+    """Everything about this machine that concerns a watch with this configuration."""
+    return [
+        Look("versions", software.versions, LIMIT_S),
+        Look("decoders", software.decoders, LIMIT_S),
+        Look("encoder", software.encoder, LIMIT_S),
+        Look("hardware decoding", software.hardware_decoding, LIMIT_S),
+        Look("gpu", software.gpu, software.SMI_LIMIT_S + software.TORCH_LIMIT_S + LIMIT_S),
+        Look("extras", software.extras, LIMIT_S),
+        Look("disk", lambda: machine.disk(config.data), LIMIT_S),
+        Look("feed port", lambda: machine.feed_port(config.feed.bind), LIMIT_S),
+        Look("http port", lambda: machine.http_port(config.http.bind), LIMIT_S),
+        Look("webcams", machine.webcams, LIMIT_S),
+        Look("clock", lambda: machine.clock(time.time()), LIMIT_S),
+        Look("machine", machine.limits, LIMIT_S),
+    ]

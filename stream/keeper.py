@@ -1,0 +1,120 @@
+"""Keeps one camera's session alive, and does not wait for native code that never comes back.
+
+A thread stuck in a driver or library can't be ended; it is abandoned: told to stop, cut off from
+everything shared, and replaced by a fresh session. docs/architecture.md says why threads and not processes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from engine.errors import SourceError, SourceFault
+from stream.clock import Clock
+from stream.session import CameraSession, CameraState, SessionStats, StateChange
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 5.0  # beyond its own timeouts a source gets this long before it counts as hung
+MAX_ABANDONED = 8  # each holds a thread and a decoder: past this the process needs a restart
+
+Report = Callable[[StateChange], None]
+
+
+class CameraKeeper:
+    """Owns one camera's sessions. Its owner calls `tick` about twice a second, always from the same thread.
+
+    `make_session` builds a session that reports through the callable and counts into the stats it is given.
+    `report` is called on the session's thread or on the owner's.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        make_session: Callable[[Report, SessionStats], CameraSession],
+        *,
+        report: Report,
+        clock: Clock,
+        stall_s: float,
+        open_timeout_s: float,
+    ) -> None:
+        self.camera = camera
+        self.stats = SessionStats()
+        self._make_session = make_session
+        self._report = report
+        self._clock = clock
+        self._stall_s = stall_s
+        self._open_timeout_s = open_timeout_s
+        self._abandoned: list[threading.Thread] = []
+        self._state = CameraState.CONNECTING
+        self._session: CameraSession | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        session: CameraSession
+
+        def report(change: StateChange) -> None:
+            if self._session is session:  # an abandoned one has no say any more
+                self._state = change.state
+                self._report(change)
+
+        self.stats.touched_s = self._clock.monotonic()
+        session = self._session = self._make_session(report, self.stats)
+        self._thread = threading.Thread(target=session.run, name=f"vigil-camera-{self.camera}", daemon=True)
+        self._thread.start()
+
+    @property
+    def state(self) -> CameraState:
+        return self._state
+
+    @property
+    def done(self) -> bool:
+        """Whether no more frames will come without a restart."""
+        return self._state in (CameraState.ENDED, CameraState.FAILED)
+
+    def tick(self) -> None:
+        """Notice a stall, its end, and a hang."""
+        now_s = self._clock.monotonic()
+        picture_s = self.stats.picture_s
+        silent_s = 0.0 if picture_s is None else now_s - picture_s
+        if self._state is CameraState.LIVE and silent_s > self._stall_s:
+            error = SourceError(f"no picture for {silent_s:.0f} s", SourceFault.STALLED)
+            self._change(CameraState.STALLED, error)
+        elif self._state is CameraState.STALLED and picture_s is not None and silent_s <= self._stall_s:
+            self._change(CameraState.LIVE)
+        limit_s = GRACE_S + (self._open_timeout_s if picture_s is None else self._stall_s)
+        busy = self._state in (CameraState.CONNECTING, CameraState.LIVE, CameraState.STALLED)
+        if busy and self._session and self._thread and now_s - self.stats.touched_s > limit_s:
+            self._abandon(self._session, self._thread, now_s - self.stats.touched_s)
+
+    def stop(self) -> None:
+        """Ask the session to end; `join` waits for it."""
+        if self._session is not None:
+            self._session.stop()
+
+    def join(self, timeout_s: float) -> bool:
+        """False when the thread is still in native code: it is a daemon and ends with the process."""
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _change(self, state: CameraState, error: SourceError | None = None) -> None:
+        self._state = state
+        self._report(StateChange(self.camera, state, error))
+
+    def _abandon(self, session: CameraSession, thread: threading.Thread, silent_s: float) -> None:
+        self._abandoned = [known for known in self._abandoned if known.is_alive()] + [thread]
+        self._session = None
+        session.stop()
+        # The stuck thread may still count into its own stats: its successor goes on from a copy.
+        self.stats = replace(self.stats, dropped=Counter(self.stats.dropped), picture_s=None)
+        error = SourceError(f"the decoder or driver did not return for {silent_s:.0f} s", SourceFault.HUNG)
+        if len(self._abandoned) > MAX_ABANDONED:
+            self._change(CameraState.FAILED, error)
+        else:
+            self._change(CameraState.OFFLINE, error)
+            self.start()

@@ -1,0 +1,111 @@
+"""What the doctor says of Vigil's own parts, with and without them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+
+import av
+import pytest
+
+from stream.doctor import software
+from stream.doctor.asking import ask
+from stream.doctor.findings import Finding, Verdict
+
+OK, WARNING, PROBLEM = Verdict.OK, Verdict.WARNING, Verdict.PROBLEM
+CARD = "NVIDIA H200, 143771 MiB, 570.86.15"
+
+
+def only(found: Iterable[Finding]) -> Finding:
+    (finding,) = found
+    return finding
+
+
+def test_the_versions_are_those_that_are_installed() -> None:
+    found = only(software.versions())
+    assert found.values["vigil"] == metadata.version("vigil-vad")
+    assert str(found.values["python"]) in found.message
+
+
+def test_this_build_decodes_what_cameras_send_and_encodes_what_webcams_need() -> None:
+    assert only(software.decoders()).verdict is OK
+    assert only(software.encoder()).values["codec"] in ("h264", "mpeg4")
+
+
+@pytest.mark.parametrize(("lost", "verdict"), [({"hevc"}, PROBLEM), ({"libdav1d", "libaom-av1", "libgav1"}, WARNING)])
+def test_a_missing_decoder_is_worse_when_cameras_use_it(
+    monkeypatch: pytest.MonkeyPatch, lost: set[str], verdict: Verdict
+) -> None:
+    monkeypatch.setattr(av, "codecs_available", av.codecs_available - lost)
+    found = only(software.decoders())
+    assert found.verdict is verdict
+    assert "but not" in found.message
+    assert found.advice
+
+
+def test_hardware_that_is_only_compiled_in_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(software, "hwdevices_available", lambda: ["no-such-device"])
+    found = only(software.hardware_decoding())
+    assert found.verdict is OK
+    assert found.message.startswith("software only")
+    assert found.values["opened"] == ""
+
+
+@pytest.mark.parametrize(
+    ("smi", "torch", "verdict", "words"),
+    [
+        (None, None, OK, "none, and the motion scorer needs none"),
+        (CARD, None, OK, "not used"),
+        (CARD, ["2.9.0", "NVIDIA H200"], OK, "used by PyTorch 2.9.0"),
+        (CARD, ["2.9.0+cpu", None], WARNING, "can't use NVIDIA H200"),
+        ("", None, WARNING, "finds no GPU"),
+        (None, ["2.9.0", "the Apple GPU"], OK, "the Apple GPU, used by"),
+        (None, [], WARNING, "does not load"),
+    ],
+)
+def test_a_gpu_is_there_and_usable_or_not(
+    monkeypatch: pytest.MonkeyPatch, smi: str | None, torch: list[str | None] | None, verdict: Verdict, words: str
+) -> None:
+    """`smi` is what nvidia-smi prints, `torch` what PyTorch says of itself: None when absent, empty when broken."""
+    monkeypatch.setattr(shutil, "which", lambda name: None if smi is None else "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(software, "find_spec", lambda name: None if torch is None else object())
+
+    def answer(command: list[str], limit_s: float) -> str | None:
+        if command[0] == sys.executable:
+            return json.dumps(torch) if torch else None
+        return smi or None
+
+    monkeypatch.setattr(software, "ask", answer)
+    found = only(software.gpu())
+    assert found.verdict is verdict
+    assert words in found.message
+
+
+def test_extras_are_whole_absent_or_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        metadata,
+        "requires",
+        lambda name: [
+            "numpy>=1.26",
+            'numpy>=1.26; extra == "whole"',
+            "no-such-part[fast]>=2; python_version < '4' and extra == 'half'",
+            'av>=14.2; extra == "half"',
+            'no-such-part; extra == "absent"',
+            'vigil-vad[whole,half]; extra == "all"',
+            'pytest; extra == "dev"',
+        ],
+    )
+    found = {str(finding.values["extra"]): finding for finding in software.extras()}
+    assert {name: finding.verdict for name, finding in found.items()} == {"whole": OK, "half": WARNING, "absent": OK}
+    assert found["half"].values["lacking"] == "no-such-part"
+    assert found["absent"].advice == "pip install 'vigil-vad[absent]'"
+
+
+def test_another_program_is_asked_in_bounded_time() -> None:
+    assert ask([sys.executable, "-c", "print('  yes ')"], 60) == "yes"
+    assert ask([sys.executable, "-c", "raise SystemExit(3)"], 60) is None
+    assert ask([sys.executable, "-c", "import time; time.sleep(60)"], 0.2) is None
+    assert ask(["/no/such/program"], 60) is None

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from engine.batcher import MicroBatcher
+from engine.errors import SourceError, SourceFault
+from engine.gate import IdleSettings
+from engine.types import Image, Tier, Window
+from engine.windows import WindowPlan
+from stream.clock import ManualClock
+from stream.rings import PacketRing
+from stream.session import CameraSession, CameraState, Pace, SessionSettings, SessionStats, StateChange
+from stream.sources.base import EncodedPacket, Item, StreamInfo
+
+INFO = StreamInfo("h264", 320, 180, Fraction(1, 1000), b"header")
+
+
+class Grey:
+    """A picture of one grey level that counts its conversions."""
+
+    def __init__(self, pts_s: float | None, level: int = 100, is_key: bool = False) -> None:
+        self.pts_s = pts_s
+        self.is_key = is_key
+        self.level = level
+        self.conversions = 0
+
+    def write_rgb(self, out: Image) -> None:
+        self.conversions += 1
+        out[:] = self.level
+
+
+class FakeSource:
+    """Yields what it was given; an exception among the items is raised."""
+
+    def __init__(
+        self, items: Sequence[Item | Exception], *, live: bool = True, on_item: Callable[[], None] = lambda: None
+    ):
+        self.live = live
+        self.keyframes_only = False
+        self._items = items
+        self._on_item = on_item
+        self.closed = 0
+
+    def open(self) -> StreamInfo:
+        if self._items and isinstance(self._items[0], Exception):
+            raise self._items[0]
+        return INFO
+
+    def __iter__(self) -> Iterator[Item]:
+        for item in self._items:
+            self._on_item()
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Bench:
+    """One session over scripted sources, with a clock that moves when it is waited for or as told."""
+
+    def __init__(
+        self,
+        sources: list[FakeSource],
+        *,
+        plan: WindowPlan | None = None,
+        idle: IdleSettings | None = None,
+        pace: Pace = Pace.REALTIME,
+    ) -> None:
+        self.clock = ManualClock()
+        self.changes: list[StateChange] = []
+        self.windows: list[Window] = []
+        self.batcher = MicroBatcher(max_batch=64, staleness_s=1e9, monotonic=self.clock.monotonic)
+        self.stats = SessionStats()
+        self.packets = PacketRing(30.0, 1_000_000)
+        self._sources = iter(sources)
+        settings = SessionSettings("front", plan or WindowPlan(), (32, 18), idle or IdleSettings(), pace)
+        self.session = CameraSession(
+            settings,
+            self._next_source,
+            packets=self.packets,
+            batcher=self.batcher,
+            report=self._report,
+            clock=self.clock,
+            rng=random.Random(7),
+            stats=self.stats,
+        )
+
+    def _report(self, change: StateChange) -> None:
+        self.changes.append(change)
+
+    def _next_source(self) -> FakeSource:
+        source = next(self._sources, None)
+        if source is None:
+            self.session.stop()
+            return FakeSource([])
+        return source
+
+    def tick(self, seconds: float) -> Callable[[], None]:
+        """For `on_item`: time passes with every item, and windows are taken at once."""
+
+        def passes() -> None:
+            self.clock.advance(seconds)
+            self.take()
+
+        return passes
+
+    def take(self) -> None:
+        for window in self.batcher.take(0):
+            self.windows.append(window)
+            window.release()
+
+    def run(self) -> list[CameraState]:
+        self.session.run()
+        self.take()
+        return [change.state for change in self.changes]
+
+
+def pictures(seconds: float, fps: float = 30.0, start_s: float = 0.0) -> list[Grey]:
+    return [Grey(start_s + n / fps, level=n % 200) for n in range(round(seconds * fps))]
+
+
+def test_only_the_grids_pictures_are_converted_and_they_become_windows() -> None:
+    shown = pictures(3.0)
+    source = FakeSource([INFO, *shown])
+    bench = Bench([source])
+    source._on_item = bench.tick(1 / 30)
+    bench.run()
+    assert sum(p.conversions for p in shown) == 24
+    assert bench.stats.pictures == 90
+    assert bench.stats.frames == 24
+    assert [[f.slot for f in w.frames] for w in bench.windows] == [list(range(k, k + 8)) for k in (0, 8, 16)]
+    assert all(int(f.image[0, 0, 0]) == round(f.pts_s * 30) for w in bench.windows for f in w.frames)
+
+
+def test_reading_goes_on_for_ever_and_each_failure_is_reported_with_its_wait() -> None:
+    down = SourceError("nobody there", SourceFault.UNREACHABLE)
+    bench = Bench([FakeSource([down]), FakeSource([down]), FakeSource([INFO, *pictures(1.0), down])])
+    states = bench.run()
+    assert states == [
+        CameraState.CONNECTING,
+        CameraState.OFFLINE,
+        CameraState.CONNECTING,
+        CameraState.OFFLINE,
+        CameraState.CONNECTING,
+        CameraState.LIVE,
+        CameraState.OFFLINE,
+        CameraState.CONNECTING,
+    ]
+    waits = [change.retry_s for change in bench.changes if change.state is CameraState.OFFLINE]
+    assert all(wait is not None and 1 <= wait <= 60 for wait in waits)
+    assert [c.error.fault for c in bench.changes if c.error] == [SourceFault.UNREACHABLE] * 3
+
+
+def test_a_reopened_camera_starts_a_new_segment_and_no_window_spans_the_break() -> None:
+    lost = SourceError("gone", SourceFault.LOST)
+    sources = [FakeSource([INFO, *pictures(1.5), lost]), FakeSource([INFO, *pictures(1.5), lost])]
+    bench = Bench(sources)
+    for source in sources:
+        source._on_item = bench.tick(1 / 30)
+    bench.run()
+    assert [w.segment for w in bench.windows] == [0, 1]
+    assert all(len({f.segment for f in w.frames}) == 1 for w in bench.windows)
+
+
+def test_a_bug_in_a_source_is_one_more_reason_to_try_again() -> None:
+    bench = Bench([FakeSource([INFO, ValueError("bug")])])
+    assert CameraState.OFFLINE in bench.run()
+
+
+def test_a_file_ends_and_is_not_tried_again() -> None:
+    source = FakeSource([INFO, *pictures(1.0)], live=False)
+    bench = Bench([source], pace=Pace.MAX)
+    assert bench.run() == [CameraState.CONNECTING, CameraState.LIVE, CameraState.ENDED]
+    assert source.closed == 1
+
+
+def test_a_file_that_cannot_be_read_fails_for_good() -> None:
+    bench = Bench([FakeSource([SourceError("no such file", SourceFault.NOT_FOUND)], live=False)])
+    assert bench.run() == [CameraState.CONNECTING, CameraState.FAILED]
+
+
+def test_a_file_at_real_time_pace_is_held_back_to_its_own_speed() -> None:
+    packets = [EncodedPacket(b"x", n * 100, n * 100, 100, n % 10 == 0) for n in range(50)]
+    bench = Bench([FakeSource([INFO, *packets], live=False)])
+    start_s = bench.clock.monotonic()
+    bench.run()
+    assert bench.clock.monotonic() - start_s == pytest.approx(4.9, abs=0.01)
+
+
+def test_a_file_at_full_pace_loses_no_frame_however_slow_the_scorer() -> None:
+    bench = Bench([FakeSource([INFO, *pictures(20.0)], live=False)], pace=Pace.MAX)
+    thread = threading.Thread(target=bench.session.run)
+    thread.start()
+    taken: list[Window] = []
+    while len(taken) < 20:  # a scorer that holds two windows at a time while two more wait
+        batch = bench.batcher.take(5)
+        assert batch
+        taken += batch
+        time.sleep(0.02)
+        for window in batch:
+            window.release()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert [w.index for w in taken] == list(range(20))
+    assert [f.slot for w in taken for f in w.frames] == list(range(160))
+    assert bench.stats.dropped.total() == 0
+
+
+def test_packets_are_kept_with_the_time_of_their_pictures() -> None:
+    items: list[Item] = [INFO]
+    for n in range(20):
+        items += [EncodedPacket(b"x", n * 100, n * 100, 100, n % 10 == 0), Grey(n / 10)]
+    bench = Bench([FakeSource(items, live=False)], pace=Pace.MAX)
+    start_s = bench.clock.time()
+    bench.run()
+    kept = bench.packets.since(0).packets
+    assert len(kept) == 20
+    assert [p.time_s - start_s for p in kept] == pytest.approx([n / 10 for n in range(20)])
+    assert {p.segment for p in kept} == {0}
+
+
+class StillStreet(FakeSource):
+    """A still picture at 30 fps, with a key frame each second, that changes once; obeys `keyframes_only`."""
+
+    changes_s = 24.5
+
+    def __iter__(self) -> Iterator[Item]:
+        yield INFO
+        for n in range(900):
+            self._on_item()
+            if n % 30 == 0 or not self.keyframes_only:
+                yield Grey(n / 30, level=100 if n / 30 < self.changes_s else 180, is_key=n % 30 == 0)
+        raise SourceError("over", SourceFault.ENDED)
+
+
+def test_a_still_scene_is_watched_by_key_frames_at_the_floor_rate_and_wakes_on_change() -> None:
+    source = StillStreet([])
+    bench = Bench([source], idle=IdleSettings(enabled=True, after_s=2.0, floor_s=4.0))
+    source._on_item = bench.tick(1 / 30)
+    bench.run()
+    idle = [w for w in bench.windows if w.tier is Tier.IDLE]
+    assert [round(w.end.pts_s) for w in idle] == [2, 6, 10, 14, 18, 22, 27]
+    full = [round(w.end.pts_s, 1) for w in bench.windows if w.tier is Tier.FULL]
+    assert full == [0.9, 1.9, 25.9, 26.9]  # woken by the change, and scored as before
+
+
+def test_stop_ends_a_session_that_waits_to_try_again() -> None:
+    bench = Bench([FakeSource([SourceError("down", SourceFault.REFUSED)])])
+    bench.session.stop()
+    assert bench.run() == []
+
+
+def test_frames_are_dropped_and_counted_when_every_place_is_pinned() -> None:
+    source = FakeSource([INFO, *pictures(30.0)])
+    bench = Bench([source])
+    held: list[Window] = []
+
+    def hold() -> None:  # a scorer that takes windows and never gives their pixels back
+        bench.clock.advance(1 / 30)
+        held.extend(bench.batcher.take(0))
+
+    source._on_item = hold
+    bench.run()
+    assert bench.stats.dropped["ring_full"] > 0
+    assert all(np.all(f.image == f.image[0, 0, 0]) for w in held for f in w.frames)
+    assert [f.slot for f in held[0].frames] == list(range(8))
+    assert [int(f.image[0, 0, 0]) for f in held[0].frames] == [round(f.pts_s * 30) for f in held[0].frames]

@@ -1,0 +1,253 @@
+"""The whole of `Watch` in one process: simulated cameras, scripted judgements, a real feed, outbox and clips."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import msgspec
+import pytest
+
+from engine.errors import FeedError, SourceError, SourceFault, UsageError
+from engine.recorded import RecordedScorer
+from engine.scorer import Scorer
+from engine.scripted import Answer, ScriptedScorer
+from engine.types import Box, Judgement, Window
+from stream.config import CameraConfig, WatchConfig, from_mapping
+from stream.feed.publisher import FeedPublisher
+from stream.outbox import Outbox
+from stream.responses import read_responses
+from stream.sources.base import Source
+from stream.sources.scripted import ScriptedSource
+from stream.watch import Watch
+from stream.wiring import make_source
+from tests.unit.stream.heard import Heard
+from tests.unit.stream.test_session import INFO
+
+SCENE = "synthetic://?size=160x90&fps=10&events=none&duration={}"
+ALERTS = {"cooldown": 0, "merge_gap": "1s", "close_hold": "1s"}
+
+
+def config(data: Path, cameras: dict[str, Any], **sections: Any) -> WatchConfig:
+    """Cameras by name, unsmoothed, at full pace; loopback feed on a free port; nothing else."""
+    return from_mapping(
+        {
+            "cameras": cameras,
+            "defaults": {"pace": "max", "smoothing": {"kind": "none"}, "alerts": ALERTS},
+            "feed": {"bind": "tcp://127.0.0.1:*"},
+            "http": {"bind": "off"},
+            "data": {"dir": str(data)},
+            **sections,
+        }
+    )
+
+
+def watch(settings: WatchConfig, scorer: Scorer, **options: Any) -> Heard:
+    """Run to the end of every source, and hear all of it."""
+    heard = Heard()
+    watching = Watch(settings, scorer, **options)
+    try:
+        asyncio.run(watching.run(asyncio.Event(), exit_at_end=True, started=heard.start))
+    finally:
+        heard.stop()
+    return heard
+
+
+def rising(scores: Sequence[float | None]) -> ScriptedScorer:
+    """A scorer that gives these scores, one a window, with a sentence and a box for the high ones."""
+    box = Box(0.25, 0.25, 0.75, 0.75, "something")
+
+    def judgement(score: float | None) -> Answer:
+        return None if score is None else Judgement(score, f"Score {score}.", boxes=(box,) if score > 0.5 else ())
+
+    return ScriptedScorer([judgement(score) for score in scores])
+
+
+def test_a_rise_becomes_one_event_with_snapshot_clip_and_sentence_in_the_outbox_and_on_the_feed(tmp_path: Path) -> None:
+    settings = config(tmp_path, {"front": {"source": SCENE.format(14)}})
+    heard = watch(settings, rising([0.1] * 4 + [0.7, 0.9, 0.8] + [0.1] * 7))
+    new, *_, end = heard.alerts
+    assert [alert.type for alert in (new, end)] == ["new", "end"]
+    assert {alert.id for alert in heard.alerts} == {new.id}
+    assert (new.severity, new.score, new.explanation) == ("detection", 0.7, "Score 0.7.")
+    assert (end.severity, end.top_score, end.explanation, end.end_reason) == ("alert", 0.9, "Score 0.9.", "calm")
+    assert end.boxes[0].label == "something"
+    assert end.end_time is not None
+    assert end.end_time - end.start_time == pytest.approx(3.0, abs=0.2)  # three windows of a second
+    with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
+        kept = outbox.since(0)
+    assert [(m.seq, m.type) for m in kept] == [(m.seq, m.type) for m in heard.alerts]
+    assert new.snapshot is not None
+    assert (tmp_path / new.snapshot).read_bytes()[:2] == b"\xff\xd8"
+    assert end.clip is not None
+    with av.open(str(tmp_path / end.clip)) as clip:
+        shown = [frame.time for frame in clip.decode(video=0)]
+    assert shown[-1] - shown[0] == pytest.approx(4.0 + 3.0 + 5.0, abs=1.3)  # all there is before, the event, post-roll
+
+
+def test_every_score_is_published_and_unknown_ones_are_marked(tmp_path: Path) -> None:
+    settings = config(tmp_path, {"front": {"source": SCENE.format(5)}})
+    heard = watch(settings, rising([0.1, None, 0.3, 0.2, 0.1]))
+    assert [(s.raw, s.score, s.held) for s in heard.scores] == [
+        (0.1, 0.1, False),
+        (None, 0.1, True),
+        (0.3, 0.3, False),
+        (0.2, 0.2, False),
+        (0.1, 0.1, False),
+    ]
+
+
+def test_an_event_that_is_open_when_a_file_ends_is_ended(tmp_path: Path) -> None:
+    settings = config(tmp_path, {"front": {"source": SCENE.format(4)}})
+    heard = watch(settings, rising([0.1, 0.9, 0.9, 0.9]))
+    assert [(a.type, a.end_reason) for a in heard.alerts] == [("new", None), ("end", "source_ended")]
+    assert heard.alerts[-1].has_clip
+
+
+def test_a_dead_camera_beside_a_healthy_one_costs_it_nothing_and_says_why(tmp_path: Path) -> None:
+    cameras = {"dead": {"source": "rtsp://user:hunter2@127.0.0.1:1/x"}, "live": {"source": SCENE.format(6)}}
+
+    def source(camera: CameraConfig) -> Source:
+        if "rtsp" in camera.source.url:
+            return ScriptedSource([INFO], fail=SourceError("nobody there", SourceFault.REFUSED))
+        return make_source(camera)
+
+    async def run(heard: Heard) -> None:
+        stop = asyncio.Event()
+        running = Watch(config(tmp_path, cameras), rising([0.1] * 6), make_source=source)
+        task = asyncio.create_task(running.run(stop, started=heard.start))
+        for _ in range(200):
+            if len(heard.scores) >= 6:
+                break
+            await asyncio.sleep(0.05)
+        stop.set()
+        await asyncio.wait_for(task, 10)
+
+    heard = Heard()
+    try:
+        asyncio.run(run(heard))
+    finally:
+        heard.stop()
+    assert len(heard.scores) == 6
+    faults = {(s.camera, s.state, s.fault) for s in heard.statuses if s.fault}
+    assert faults == {("dead", "offline", "refused")}
+    assert all("hunter2" not in repr(s) for s in heard.statuses)
+
+
+def test_stopping_ends_open_events_with_their_clips_well_within_ten_seconds(tmp_path: Path) -> None:
+    async def run(heard: Heard) -> float:
+        stop = asyncio.Event()
+        settings = config(tmp_path, {"front": {"source": SCENE.format(3600), "pace": "realtime"}})
+        task = asyncio.create_task(Watch(settings, rising([0.9] * 60)).run(stop, started=heard.start))
+        for _ in range(200):
+            if heard.alerts:
+                break
+            await asyncio.sleep(0.05)
+        asked_s = time.monotonic()
+        stop.set()
+        await asyncio.wait_for(task, 10)
+        return time.monotonic() - asked_s
+
+    heard = Heard()
+    try:
+        assert asyncio.run(run(heard)) < 10
+    finally:
+        heard.stop()
+    assert [(a.type, a.end_reason) for a in heard.alerts] == [("new", None), ("end", "shutdown")]
+    assert heard.alerts[-1].has_clip
+
+
+def test_events_left_open_by_a_crash_are_ended_under_their_own_id_at_the_next_start(tmp_path: Path) -> None:
+    settings = config(tmp_path, {"front": {"source": SCENE.format(3)}})
+    first = watch(settings, rising([0.9, 0.9, 0.9]))
+    with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:  # as if the process had died before the end
+        opened = outbox.append(msgspec.structs.replace(first.alerts[0], id="LEFTOPEN"))
+    watch(settings, rising([0.1, 0.1, 0.1]))
+    with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
+        (end,) = outbox.since(opened.seq)
+    assert (end.type, end.id, end.end_reason) == ("end", "LEFTOPEN", "restart")
+
+
+def test_a_scorer_that_raises_makes_windows_unknown_and_watching_goes_on(tmp_path: Path) -> None:
+    def fail_once(window: Window) -> Answer:
+        if window.index == 2:
+            raise ValueError("out of luck")
+        return 0.2
+
+    settings = config(tmp_path, {"front": {"source": SCENE.format(6)}}, engine={"max_batch": 1})
+    heard = watch(settings, ScriptedScorer(fail_once))
+    assert [s.held for s in heard.scores] == [False, False, True, False, False, False]
+    assert "out of luck" in heard.scores[2].reason
+
+
+def test_a_hung_scorer_is_told_by_readiness_and_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    let_go = threading.Event()
+
+    def hang(_window: Window) -> Answer:
+        let_go.wait(20)
+        return 0.5
+
+    async def run() -> tuple[int, int]:
+        stop = asyncio.Event()
+        url: list[str] = []
+        settings = config(
+            tmp_path,
+            {"front": {"source": SCENE.format(60), "pace": "realtime"}},
+            scorer={"timeout": "500ms"},
+            http={"bind": "127.0.0.1:0"},
+        )
+        running = Watch(settings, ScriptedScorer(hang))
+        task = asyncio.create_task(running.run(stop, started=lambda _feed, http: url.append(http or "")))
+        codes = []
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            if url:
+                codes.append(await asyncio.to_thread(status_of, url[0] + "/readyz"))
+                if codes[-1] == 503:
+                    break
+        stop.set()
+        let_go.set()
+        await asyncio.wait_for(task, 10)
+        return codes[0], codes[-1]
+
+    assert asyncio.run(run()) == (200, 503)
+
+
+def status_of(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_a_port_that_is_taken_is_one_clear_error_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with FeedPublisher("tcp://127.0.0.1:*") as other:
+        cameras = {"front": {"source": SCENE.format(3)}}
+        settings = config(tmp_path, cameras, feed={"bind": other.bound_endpoint})
+        with pytest.raises(FeedError, match="another Vigil"):
+            asyncio.run(Watch(settings, rising([0.1])).run(asyncio.Event()))
+    assert not {t.name for t in threading.enumerate()} & {"evidence", "vigil-scorer", "vigil-outbox"}
+
+
+def test_a_recorded_run_is_answered_again_as_it_was(tmp_path: Path) -> None:
+    record = tmp_path / "judgements.jsonl"
+    camera = {"front": {"source": SCENE.format(5)}}
+    first = watch(config(tmp_path / "1", camera), rising([0.1, None, 0.9, 0.2, 0.1]), record=record)
+    again = watch(config(tmp_path / "2", camera), RecordedScorer(read_responses(record)))
+    told = [[(s.pts_s, s.raw, s.score, s.held, s.text) for s in heard.scores] for heard in (first, again)]
+    assert told[0] == told[1]
+    assert [(a.type, a.score, a.boxes) for a in first.alerts] == [(a.type, a.score, a.boxes) for a in again.alerts]
+
+
+def test_a_source_that_makes_no_sense_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="seed"):
+        Watch(config(tmp_path, {"front": {"source": "synthetic://?sede=3"}}), rising([]))
