@@ -74,7 +74,7 @@ class MotionScorer:
 
     @property
     def max_batch(self) -> int:
-        return 32
+        return 1  # it gains nothing by more, and a batch is told only when all of it is judged
 
     def score(self, windows: Sequence[Window]) -> list[Judgement]:
         return [self._judge(self._camera(window.camera), window) for window in windows]
