@@ -6,19 +6,21 @@ Exit codes: 0 done, 1 a run-time failure, 2 bad usage or configuration, 130 ende
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from engine.errors import ConfigError, VigilError
-from stream.cli import config, demo, doctor, listen, watch
+from stream.cli import config, demo, doctor, listen, replay, watch
 from stream.cli.logs import log_to_stderr, printable
 
 app = typer.Typer(
     help="Watch cameras and say, in words and while it is still going on, that something abnormal is happening.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     add_completion=False,
 )
 app.command("watch")(watch.command)
@@ -26,12 +28,22 @@ app.command("listen")(listen.command)
 app.command("demo")(demo.command)
 app.command("doctor")(doctor.command)
 app.add_typer(config.app, name="config")
+app.add_typer(replay.app, name="replay")
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vigil {version('vigil-vad')}")
+        raise typer.Exit
 
 
 @app.callback()
 def options(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Log more, and show tracebacks.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     context.obj = debug
     log_to_stderr(debug=debug)
@@ -51,7 +63,7 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
     try:
         code = app(arguments, prog_name="vigil", standalone_mode=False)
     except TyperException as error:
-        return _fail(f"{error.format_message()} (see vigil --help)" if arguments else error.format_message(), 2)
+        return _misused(error)
     except VigilError as error:
         if debug:
             raise
@@ -64,6 +76,16 @@ def run(arguments: list[str], *, debug: bool = False) -> int:
             raise
         return _fail(f"{type(error).__name__}: {error} (a fault of Vigil's: run again with --debug and report it)", 1)
     return code if isinstance(code, int) else 0
+
+
+def _misused(error: TyperException) -> int:
+    """typer's words, and where to read on. Where nothing was asked for they are the help itself."""
+    said = error.format_message().replace("Value error, ", "")
+    context = getattr(error, "ctx", None)
+    if context is not None and said == context.get_help():
+        sys.stderr.write(f"{said}\n")
+        return 2
+    return _fail(f"{said} (see {context.command_path if context else 'vigil'} --help)", 2)
 
 
 def _fail(message: str, code: int) -> int:

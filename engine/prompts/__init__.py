@@ -1,0 +1,1 @@
+"""Words for a model, and words that a model's are compared with. See `texts` and `scenes`."""

@@ -1,0 +1,17 @@
+"""UBnormal: 211 rendered test videos of streets and halls, one category. https://github.com/lilygeorgescu/UBnormal
+
+Annotations are the JSON form with spans in fractions of the length.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from offline_eval.datasets.base import Dataset, LabelEnds
+from offline_eval.datasets.parsing import fraction_labels
+
+FPS = 30.0
+
+
+def read(annotations: Path, ends: LabelEnds = LabelEnds.EXCLUSIVE) -> Dataset:
+    return Dataset("ubnormal", FPS, fraction_labels(annotations, ends))

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.cleaning import Identity
+from engine.meaning import MeaningSettings
+from engine.policy import PolicySettings
+from engine.smoothing import Ewma, NoSmoothing
+from engine.timeline import CameraTimeline, WindowMeta
+from engine.types import Judgement, ScorePoint
+from offline_eval.datasets import Span, Video
+from offline_eval.methods.online import (
+    decide_alerts,
+    make_cleaners,
+    score_points,
+    track,
+    track_of_own_segments,
+)
+from offline_eval.metrics import Alert
+from offline_eval.metrics.tracks import Floats
+from tests.unit.engine.sentences import WordEncoder
+
+FPS = 30.0
+YES, NO = "Anomalous scenes. A man falls.", "Normal scenes. A man walks."
+NEW_CLEANER = make_cleaners(MeaningSettings(), WordEncoder())
+AT_ONCE = PolicySettings(open=0.5, close=0.5, close_hold_s=0.0, merge_gap_s=0.0, cooldown_s=0.0)
+
+
+def video(frames: int) -> Video:
+    return Video("a", ("Fire",), (Span(0, 1),), frame_count=frames)
+
+
+def plain_points(frames: int, responses: list[str]) -> list[ScorePoint]:
+    return score_points(video(frames), responses, Identity(), NoSmoothing(), FPS)
+
+
+def frames_of(points: list[ScorePoint], frames: int) -> Floats:
+    return track(video(frames), [point.score for point in points]).frames()
+
+
+def test_a_score_counts_from_its_segments_last_frame_until_the_next_one() -> None:
+    scores = frames_of(plain_points(75, [YES, NO, YES]), 75)
+    assert np.isnan(scores[:29]).all()
+    assert scores[29:59].tolist() == [1.0] * 30
+    assert scores[59:74].tolist() == [0.0] * 15
+    assert scores[74] == 1.0  # the last segment is short
+
+
+def test_on_their_own_segments_scores_begin_before_they_exist() -> None:
+    scores = track_of_own_segments(video(75), [1.0, None, 0.5]).frames()
+    assert scores[:30].tolist() == [1.0] * 30
+    assert np.isnan(scores[30:60]).all()
+    assert scores[60:].tolist() == [0.5] * 15
+
+
+@pytest.mark.parametrize("frames", [1, 29, 30, 31])
+def test_short_videos_are_scored_too(frames: int) -> None:
+    scores = frames_of(plain_points(frames, [YES, NO]), frames)
+    assert len(scores) == frames
+    assert scores[-1] == (0.0 if frames == 31 else 1.0)
+
+
+def test_a_response_without_a_verdict_is_unknown_and_holds_the_score() -> None:
+    points = plain_points(120, ["?", YES, "I cannot say.", NO])
+    assert [point.score for point in points] == [None, 1.0, 1.0, 0.0]
+    assert [point.held for point in points] == [False, False, True, False]
+
+
+def test_responses_go_through_the_live_timeline() -> None:
+    responses = [YES, NO, YES, YES]
+    points = score_points(video(120), responses, Identity(), Ewma(2.0), FPS)
+    timeline = CameraTimeline("a", Identity(), Ewma(2.0), 10)
+    for index, score in enumerate((1.0, 0.0, 1.0, 1.0)):
+        time_s = (30 * index + 29) / FPS
+        point = timeline.push(WindowMeta("a", 0, index, time_s, time_s, 29 / FPS), Judgement(score))
+        assert points[index].score == point.score
+        assert points[index].time_s == time_s
+
+
+def test_an_alert_begins_with_its_window_and_is_told_at_the_windows_last_frame() -> None:
+    points = plain_points(240, [NO, NO, YES, YES, NO, NO, YES, NO])
+    alerted = decide_alerts(video(240), points, AT_ONCE, FPS)
+    assert alerted.alerts == (Alert(60, 120, told=89, score=1.0), Alert(180, 210, told=209, score=1.0))
+
+
+def test_an_alert_that_is_open_at_the_end_ends_there() -> None:
+    points = plain_points(75, [NO, YES, YES])
+    assert decide_alerts(video(75), points, AT_ONCE, FPS).alerts == (Alert(30, 75, told=59, score=1.0),)
+
+
+def test_the_cool_down_begins_with_the_alert_as_it_does_live() -> None:
+    points = plain_points(240, [YES, NO, NO, YES, NO, NO, NO, YES])
+    cool = PolicySettings(open=0.5, close=0.5, close_hold_s=0.0, merge_gap_s=0.0, cooldown_s=5.0)
+    assert [alert.start for alert in decide_alerts(video(240), points, cool, FPS).alerts] == [0, 210]
+
+
+@given(st.lists(st.sampled_from([YES, NO, "?"]), min_size=1, max_size=20), st.integers(0, 20))
+def test_what_is_shown_up_to_a_moment_does_not_depend_on_later_responses(responses: list[str], cut: int) -> None:
+    frames = 30 * len(responses)
+
+    def run(said: list[str]) -> tuple[Floats, list[tuple[int, int]]]:
+        points = score_points(video(frames), said, NEW_CLEANER(), Ewma(2.0), FPS)
+        told = [(alert.start, alert.told) for alert in decide_alerts(video(frames), points, AT_ONCE, FPS).alerts]
+        return frames_of(points, frames), told
+
+    changed = responses[:cut] + [YES] * (len(responses) - cut)
+    (scores, told), (other, other_told) = run(responses), run(changed)
+    shown = max(0, 30 * (cut + 1) - 1)  # the first frame that shows a response that was changed
+    np.testing.assert_array_equal(scores[:shown], other[:shown])
+    assert [each for each in told if each[1] < shown] == [each for each in other_told if each[1] < shown]
+
+
+def test_without_an_encoder_a_judgement_is_its_verdict() -> None:
+    for cleaner in (make_cleaners(MeaningSettings(), None)(), make_cleaners(None, WordEncoder())()):
+        assert cleaner.push(Judgement(1.0, text="A man walks.")).score == 1.0
