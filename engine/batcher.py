@@ -72,10 +72,10 @@ class MicroBatcher:
         drops: list[tuple[Window, Drop]] = []
         with self._changed:
             self._count(window.camera).captured += 1
-            queue = self._queue(window.camera)
             if overflow is Overflow.BLOCK:
-                self._changed.wait_for(lambda: self._closed or len(queue) < self._block_depth)
-            else:
+                self._changed.wait_for(lambda: self._closed or len(self._queue(window.camera)) < self._block_depth)
+            queue = self._queue(window.camera)
+            if overflow is Overflow.KEEP_LATEST:
                 while queue:
                     drops.append((queue.popleft()[0], Drop.SUPERSEDED))
             accepted = not self._closed

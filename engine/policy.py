@@ -4,9 +4,10 @@
                       (new)                    ^  (updates)                          │    (end: calm)
                                                └────────────score >= open────────────┘
 
-- An event is one stretch, with one `new`, any number of `update` and one `end`. It starts where the window begins
-  at whose end the score first rose: the score speaks of the whole window. It ends where the score was last at
-  `close` or above while open. Its severity follows its highest score so far, so it never falls.
+- An event is one stretch, with one `new`, any number of `update` (none while the score is below `close`) and one
+  `end`. It starts where the window begins at whose end the score first rose: the score speaks of the whole window. It
+  ends where the score was last at `close` or above while open. Its severity follows its highest score so far, so it
+  never falls.
 - Once left, only a rise to `open` continues an event; scores between `close` and `open` no longer do.
 - Unknown scores (held points) decide nothing. After `no_data_after_s` without a known one the event ends, `no_data`.
 - After a delivered event, and for `cooldown_s` from where it ended or from its delivery, whichever is later, a rise of
@@ -241,7 +242,7 @@ class AlertPolicy:
         if end := self._end_if_due(known.time_s):
             return end
         due = known.time_s - event.told_s >= settings.update_every_s
-        if self._severity(event.top) is severity and (event.left or not due):
+        if self._severity(event.top) is severity and (event.below_since_s is not None or not due):
             return []
         event.told_s = known.time_s
         return [self._decide(DecisionType.UPDATE, event)]

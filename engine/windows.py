@@ -97,13 +97,14 @@ class Windower:
             self._next += 1
         return due
 
-    def idle(self, frame: Frame) -> Window:
-        """A window of this one frame, for a scene that is watched by key frames. It ends where the frame is."""
+    def idle(self, frame: Frame, *, due: bool) -> list[Window]:
+        """For a scene that is watched by key frames: when it is `due`, a window of this one frame that ends there."""
         self._enter(frame.segment)
         self._frames.append(frame)
         self._last_slot = frame.slot
         self._next = max(self._next, (frame.slot - self.plan.first_end) // self.plan.stride + 1)
-        return Window(frame.camera, frame.segment, self._next - 1, (frame,), self.plan.length_s, Tier.IDLE)
+        index, length_s = self._next - 1, self.plan.length_s
+        return [Window(frame.camera, frame.segment, index, (frame,), length_s, Tier.IDLE)] if due else []
 
     def _enter(self, segment: int) -> None:
         if segment != self._segment:

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from engine.batcher import MicroBatcher
 from engine.errors import ScorerError, VigilError
 from engine.scorer import Scorer
@@ -31,21 +33,29 @@ def judge(scorer: Scorer, windows: Sequence[Window]) -> list[Judgement]:
         judgements = list(scorer.score(windows))
         if len(judgements) != len(windows):
             raise ScorerError(f"scorer {scorer.info.scorer} answered {len(judgements)} of {len(windows)} windows")
+        return [_sound(judgement, len(window.frames)) for window, judgement in zip(windows, judgements, strict=True)]
     except Exception as error:  # whatever a scorer raises becomes unknown scores here
         reason = error.message if isinstance(error, VigilError) else f"{type(error).__name__}: {error}"
         log.error("scorer failed: %s", reason, exc_info=log.isEnabledFor(logging.DEBUG))
         return [Judgement.unknown(f"scorer failed: {reason}") for _ in windows]
-    return [_sound(judgement) for judgement in judgements]
 
 
-def _sound(judgement: object) -> Judgement:
-    """The judgement itself, or unknown when it is not one: the single place where garbage is recognised."""
+def _sound(judgement: object, frames: int) -> Judgement:
+    """The judgement in plain numbers and text, or unknown: the single place where garbage is recognised."""
     if not isinstance(judgement, Judgement):
         return Judgement.unknown(f"scorer answered {type(judgement).__name__}, not a judgement")
-    score = judgement.score
-    if score is not None and not (isinstance(score, int | float) and math.isfinite(score) and 0 <= score <= 1):
+    score, text = judgement.score, judgement.text
+    if score is not None and not (
+        isinstance(score, int | float | np.floating) and math.isfinite(score) and 0 <= score <= 1
+    ):
         return Judgement.unknown(f"scorer answered a score of {score!r}, outside 0 to 1")
-    return judgement
+    if not -frames <= judgement.worst < frames:
+        return Judgement.unknown(f"scorer pointed at frame {judgement.worst} of {frames}")
+    return replace(
+        judgement,
+        score=None if score is None else float(score),  # numpy's numbers can't be told to others
+        text=None if text is None else text.encode(errors="replace").decode(),  # nor half a surrogate pair
+    )
 
 
 @dataclass(slots=True)

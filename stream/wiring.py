@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from engine.cleaning import Identity
+from engine.errors import UsageError
+from engine.internvl2.scoring import Scoring
 from engine.motion import MotionScorer
 from engine.policy import AlertPolicy
 from engine.recorded import RecordedScorer
 from engine.scorer import Scorer
 from engine.timeline import CameraTimeline
 from stream.alerts import Desk
-from stream.config.models import CameraConfig, RecordedScorerConfig, WatchConfig
+from stream.config.models import CameraConfig, InternVL2ScorerConfig, RecordedScorerConfig, WatchConfig
 from stream.evidence.clip import ClipSettings
 from stream.ids import Ids
+from stream.models import find_model
 from stream.responses import read_responses
 from stream.rings import PacketRing
 from stream.session import Pace
@@ -60,8 +64,30 @@ def make_scorer(config: WatchConfig) -> Scorer:
     match config.scorer:
         case RecordedScorerConfig(responses=path):
             return RecordedScorer(read_responses(path), name=path.name)
+        case InternVL2ScorerConfig() as wanted:
+            return make_internvl2_scorer(wanted)
         case _:
             return MotionScorer({name: camera.motion_settings() for name, camera in watched(config).items()})
+
+
+def make_internvl2_scorer(config: InternVL2ScorerConfig) -> Scorer:
+    """Finds or fetches the checkpoint and loads it: minutes, for a large one."""
+    try:
+        import torch
+
+        from engine.internvl2.load import load
+        from engine.internvl2.scorer import InternVL2Scorer, InternVL2Settings
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"the scorer internvl2 needs {error.name}, which is not installed", advice="pip install 'vigil-vad[vlm]'"
+        ) from error
+    device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = config.dtype if config.dtype != "auto" else "bfloat16" if device == "cuda" else "float32"
+    folder = find_model(config.model)
+    settings = InternVL2Settings(Scoring(config.scoring), config.wording(), config.explain_above)
+    internvl2 = load(folder, dtype=getattr(torch, dtype), device=torch.device(device))
+    name = folder.name if Path(config.model).expanduser().is_dir() else config.model
+    return InternVL2Scorer(internvl2, settings, name=name)
 
 
 def make_desk(name: str, config: CameraConfig, new_id: Ids) -> Desk:

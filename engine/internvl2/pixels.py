@@ -22,5 +22,17 @@ def to_pixels(images: Sequence[Image.Image | types.Image], size_px: int) -> torc
         picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
         picture = picture.convert("RGB").resize((size_px, size_px), Image.Resampling.BICUBIC)
         row.copy_(torch.from_numpy(np.array(picture)).permute(2, 0, 1))  # [H, W, 3] -> [3, H, W]
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (_MEAN, _STD))
-    return batch.div_(255).sub_(mean).div_(std)
+    return _normalise(batch)
+
+
+def normalised(images: torch.Tensor) -> torch.Tensor:
+    """Pictures of the right size, uint8 [N, S, S, 3], as float32 [N, 3, S, S] on their own device."""
+    return _normalise(images.permute(0, 3, 1, 2).float())
+
+
+def _normalise(batch: torch.Tensor) -> torch.Tensor:
+    batch.div_(255)
+    # Numbers instead of tensors: making a tensor on a device would wait for it.
+    for channel, (mean, std) in enumerate(zip(_MEAN, _STD, strict=True)):
+        batch[:, channel].sub_(mean).div_(std)
+    return batch

@@ -24,28 +24,45 @@ log = logging.getLogger(__name__)
 class ScorerKind(StrEnum):
     MOTION = "motion"
     RECORDED = "recorded"
+    INTERNVL2 = "internvl2"
 
 
 def command(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="rtsp://…, http(s)://…, a file, a webcam (0 or /dev/video0) or synthetic://…; "
             "NAME=SOURCE names the camera.",
         ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="A YAML file; options here win over it.")
+        Path | None, typer.Option("--config", "-c", metavar="FILE", help="A YAML file; options here win over it.")
     ] = None,
     scorer: Annotated[ScorerKind | None, typer.Option(help="What judges the pictures.")] = None,
-    responses: Annotated[Path | None, typer.Option(help="The file that --scorer recorded answers from.")] = None,
-    record: Annotated[
-        Path | None, typer.Option(help="Write every judgement to this new file, as --scorer recorded reads it.")
+    responses: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file that --scorer recorded answers from.")
     ] = None,
-    feed: Annotated[str | None, typer.Option(help="Where to publish alerts, such as tcp://127.0.0.1:5557.")] = None,
-    http: Annotated[str | None, typer.Option(help="Where to serve health and metrics, as HOST:PORT, or off.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The folder for the outbox, snapshots and clips.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR_OR_ID",
+            help="What --scorer internvl2 looks with: a checkpoint's folder, or a name such as OpenGVLab/InternVL2-8B.",
+        ),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write every judgement to this new file, as --scorer recorded reads it."),
+    ] = None,
+    feed: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Where to publish alerts, such as tcp://127.0.0.1:5557.")
+    ] = None,
+    http: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where to serve health and metrics, or off.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder for the outbox, snapshots and clips.")
+    ] = None,
     lasting: Annotated[
         float | None, typer.Option("--for", parser=duration, metavar="DURATION", help="Stop after this long: 60s, 2h.")
     ] = None,
@@ -56,8 +73,12 @@ def command(
         bool, typer.Option("--exit-at-end", help="Stop when every source is a file that is over.")
     ] = False,
 ) -> int:
-    """Watch cameras and publish alerts until Ctrl-C."""
-    overrides = _overrides(sources or [], scorer, responses, feed, http, data, pace)
+    """Watch cameras and publish alerts until Ctrl-C.
+
+    --feed, --http and --data have the defaults of a configuration file: tcp://127.0.0.1:5557, 127.0.0.1:8787
+    and vigil-data.
+    """
+    overrides = _overrides(sources or [], scorer, responses, model, feed, http, data, pace)
     settings = load(config, overrides=overrides) if config else from_mapping(overrides)
     if not settings.cameras:
         raise UsageError("nothing to watch", advice="name a source, such as synthetic://, or a file with -c")
@@ -113,6 +134,7 @@ def _overrides(
     sources: list[str],
     scorer: ScorerKind | None,
     responses: Path | None,
+    model: str | None,
     feed: str | None,
     http: str | None,
     data: Path | None,
@@ -122,9 +144,10 @@ def _overrides(
     tree: dict[str, Any] = {}
     if sources:
         tree["cameras"] = cameras_of(sources)
-    if scorer or responses:
-        kind = scorer or ScorerKind.RECORDED
-        tree["scorer"] = {"kind": kind.value} | ({"responses": str(responses)} if responses else {})
+    given = {"responses": str(responses) if responses else None, "model": model}
+    if scorer or any(given.values()):
+        kind = scorer or (ScorerKind.RECORDED if responses else ScorerKind.INTERNVL2)
+        tree["scorer"] = {"kind": kind.value} | {key: value for key, value in given.items() if value}
     if feed:
         tree["feed"] = {"bind": feed}
     if http:

@@ -146,7 +146,7 @@ def _type(annotation: object, metadata: list[object]) -> str:
         return f"list of {_type(arguments[0], [])}s"
     if origin is Literal:
         return " or ".join(f"`{each}`" for each in arguments)
-    names: dict[object, str] = {bool: "`true` or `false`", int: "whole number", float: "number"}
+    names: dict[object, str] = {bool: "`true` or `false`", int: "whole number", float: "number", str: "text"}
     return names[annotation] + _bounds(metadata, "{:g}".format)
 
 

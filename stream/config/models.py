@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from engine.errors import UsageError
 from engine.gate import IdleSettings
+from engine.internvl2.scoring import Wording
 from engine.motion.settings import MotionSettings
 from engine.policy import PolicySettings
 from engine.smoothing import Ewma, NoSmoothing, OneSidedGaussian, Smoother
@@ -25,8 +26,10 @@ from stream.config.fields import (
     FilePath,
     HostPort,
     Listen,
+    ModelName,
     Pixels,
     Polygon,
+    Question,
     Score,
     Size,
     SourceAddress,
@@ -280,7 +283,52 @@ class RecordedScorerConfig(Section):
     timeout_s: ScorerTimeout = 30.0
 
 
-ScorerConfig = Annotated[MotionScorerConfig | RecordedScorerConfig, Field(discriminator="kind"), default_kind("motion")]
+class InternVL2ScorerConfig(Section):
+    """A vision-language model in this process. It needs the `vlm` extra and, but for tiny models, a GPU."""
+
+    kind: Literal["internvl2"] = Field(
+        default="internvl2", description="Understands what it sees, and says it in a sentence."
+    )
+    model: ModelName = Field(
+        description="The folder of an original InternVL2 checkpoint, or its name on the Hugging Face hub, such as "
+        "`OpenGVLab/InternVL2-8B`, if need be with `@revision`."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="`auto` is the GPU where there is one.")
+    dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        default="auto", description="The numbers it computes with; `auto` is `bfloat16` on a GPU, else `float32`."
+    )
+    scoring: Literal["likelihood", "scale", "thresholds", "faithful"] = Field(
+        default="likelihood",
+        description="Where a score comes from: how likely the model finds the words of its verdict, the digits of a "
+        "scale, or a yes to each of nine thresholds; `faithful` has it write the verdict for every window, which is "
+        "slow and knows only 0 and 1.",
+    )
+    definition: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=2000,
+        description="What counts as abnormal, in a sentence; by default the usual crimes, accidents and dangers.",
+    )
+    questions: tuple[Question, ...] = Field(
+        default=(), max_length=10, description="Questions that guide the model's look at the frames."
+    )
+    explain_above: Score = Field(
+        default=0.5, description="Windows with this score or more get a sentence. Higher costs less time."
+    )
+    timeout_s: ScorerTimeout = 30.0
+
+    def check(self) -> None:
+        self.wording()
+
+    def wording(self) -> Wording:
+        return Wording(self.definition, self.questions)
+
+
+ScorerConfig = Annotated[
+    MotionScorerConfig | RecordedScorerConfig | InternVL2ScorerConfig,
+    Field(discriminator="kind"),
+    default_kind("motion"),
+]
 
 
 class FeedConfig(Section):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +18,10 @@ from engine.scorer import Scorer
 from engine.scripted import ScriptedScorer
 from engine.types import Frame, Judgement, Window
 
+if TYPE_CHECKING:
+    from engine.internvl2.load import InternVL2
+
+TINY = Path(__file__).parents[2].parent / "shared" / "data" / "internvl2" / "internlm2-tiny"
 FPS = 8
 WINDOWS = 16  # per camera: one a second, long enough for a scorer that has to get used to a camera
 
@@ -23,11 +30,33 @@ def script(window: Window) -> float | None:
     return None if window.index % 5 == 0 else window.index % 7 / 7
 
 
+def internvl2() -> Scorer:
+    """On a tiny checkpoint with random weights, which lies beside the project."""
+    pytest.importorskip("transformers", reason="needs the vlm extra")
+    pytest.importorskip("sentencepiece", reason="needs the vlm extra")
+    if not TINY.is_dir():
+        pytest.skip("the checkpoints are not beside the project")
+    from engine.internvl2.scorer import InternVL2Scorer, InternVL2Settings
+
+    return InternVL2Scorer(tiny(), InternVL2Settings(), name=TINY.name)
+
+
+@functools.cache
+def tiny() -> InternVL2:
+    import torch
+
+    from engine.internvl2.load import load
+
+    torch.set_num_threads(1)  # more are not worth it
+    return load(TINY, dtype=torch.float32, device=torch.device("cpu"))
+
+
 SCORERS: list[tuple[str, Callable[[], Scorer]]] = [
     ("motion", MotionScorer),
     ("recorded", lambda: RecordedScorer(Response(camera="front", index=i, score=i / WINDOWS) for i in range(WINDOWS))),
     ("scripted-function", lambda: ScriptedScorer(script)),
     ("scripted-list", lambda: ScriptedScorer([i / WINDOWS for i in range(WINDOWS)])),
+    ("internvl2", internvl2),
 ]
 
 

@@ -92,6 +92,20 @@ def test_closing_frees_a_blocked_camera_and_drops_what_waits() -> None:
     assert batcher.counts()["front"].dropped == {Drop.SHUTDOWN: 2}
 
 
+def test_forgetting_a_camera_lets_its_blocked_window_in_and_loses_none() -> None:
+    batcher = MicroBatcher(max_batch=1, staleness_s=2, monotonic=Now(), block_depth=1)
+    batcher.offer(window(0), Overflow.BLOCK)
+    thread = threading.Thread(target=lambda: batcher.offer(window(1), Overflow.BLOCK))
+    thread.start()
+    while batcher.counts()["front"].captured < 2:  # pytest's timeout bounds it
+        pass
+    batcher.forget("front")
+    thread.join(5)
+    assert not thread.is_alive()
+    assert [w.index for w in batcher.take(0)] == [1]
+    assert batcher.counts()["front"].dropped == {Drop.REMOVED: 1}
+
+
 def test_a_draining_close_still_hands_out_what_waits() -> None:
     batcher = MicroBatcher(max_batch=4, staleness_s=2, monotonic=Now())
     batcher.offer(window(0))

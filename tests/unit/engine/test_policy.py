@@ -176,6 +176,15 @@ def test_severity_rises_at_once_never_falls_and_updates_are_spaced() -> None:
     """)
 
 
+def test_a_score_below_close_is_no_news_of_an_event() -> None:
+    play("""
+         1  0.70   | new e1 detection from 0 top 0.7
+         5  0.50
+         6  0.10
+         7  0.40   | update e1 detection from 0 top 0.7
+    """)
+
+
 def test_an_event_that_was_left_tells_no_more_until_it_rises_again() -> None:
     play(
         """

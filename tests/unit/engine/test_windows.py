@@ -68,7 +68,7 @@ def test_no_window_is_made_without_a_new_frame() -> None:
 def test_idle_windows_hold_their_one_frame_and_full_ones_go_on_after_them() -> None:
     windower = Windower(WindowPlan(frames=4, fps=4))
     push_all(windower, [0, 1, 2, 3])
-    idle = windower.idle(frame(9))
+    (idle,) = windower.idle(frame(9), due=True)
     assert (idle.tier, [f.slot for f in idle.frames], idle.index) == (Tier.IDLE, [9], 1)
     assert push_all(windower, [10, 11]) == [[9, 10, 11]]
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from engine.batcher import MicroBatcher
@@ -45,6 +46,9 @@ def fail(_windows: Sequence[Window]) -> Sequence[Judgement]:
         (lambda windows: [Judgement(float("nan"))] * 2, "nan"),
         (lambda windows: [Judgement(1.5)] * 2, "1.5"),
         (lambda windows: [Judgement(cast(Any, "0.5"))] * 2, "'0.5'"),
+        (lambda windows: [Judgement(0.5, worst=1)] * 2, "frame 1 of 1"),
+        (lambda windows: [Judgement(0.5, worst=-2)] * 2, "frame -2 of 1"),
+        (lambda windows: [Judgement(0.5, text=cast(Any, 7))] * 2, "AttributeError"),
         (lambda windows: None, "TypeError"),
     ],
 )
@@ -59,6 +63,13 @@ def test_whatever_a_scorer_does_wrong_makes_its_windows_unknown_with_a_reason(
 def test_one_bad_answer_does_not_spoil_the_others() -> None:
     scorer = FunctionScorer(lambda windows: [Judgement(0.2), Judgement(-1.0)])
     assert [j.score for j in judge(scorer, [window(0), window(1)])] == [0.2, None]
+
+
+def test_numpy_scores_and_broken_characters_become_what_can_be_told() -> None:
+    scorer = FunctionScorer(lambda windows: [Judgement(np.float64(0.25), text="half \ud83d"), Judgement(None)])
+    said, unknown = judge(scorer, [window(0), window(1)])
+    assert (type(said.score), said.score, said.text) == (float, 0.25, "half ?")
+    assert unknown == Judgement(None)
 
 
 class Harness:

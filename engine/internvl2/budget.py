@@ -1,0 +1,65 @@
+"""How much is done at once: as many tokens as a budget allows, and fewer for a while when memory runs out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+
+from engine.errors import ScorerError
+
+_log = logging.getLogger(__name__)
+
+GROW_AFTER = 16  # batches in a row that went well
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class TokenBudget:
+    """Cuts work into batches of at most `most` tokens, but of at least one item.
+
+    A batch that memory does not suffice for is halved and done again, and the budget with it; after some batches
+    that went well it doubles, up to `most`.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._went_well = 0
+        self.now = most
+
+    def spend(
+        self, items: Sequence[Item], tokens_each: int, work: Callable[[Sequence[Item]], Sequence[Result]]
+    ) -> list[Result]:
+        """`work` over all items, in order. Raises ScorerError when memory does not even suffice for one."""
+        done: list[Result] = []
+        while len(done) < len(items):
+            batch = items[len(done) : len(done) + max(1, self.now // tokens_each)]
+            try:
+                done += work(batch)
+            except torch.OutOfMemoryError as error:
+                if len(batch) == 1:
+                    raise ScorerError(
+                        "the model runs out of memory on a single window",
+                        advice="give windows fewer frames, or use a smaller checkpoint",
+                    ) from error
+                self._shrink(len(batch), tokens_each)
+            else:
+                self._recover()
+                continue
+            torch.cuda.empty_cache()  # here the error, which holds on to the batch's memory, is gone
+        return done
+
+    def _shrink(self, count: int, tokens_each: int) -> None:
+        self._went_well = 0
+        self.now = count // 2 * tokens_each
+        _log.warning("out of memory with %d windows at once: going on with %d", count, count // 2)
+
+    def _recover(self) -> None:
+        self._went_well += 1
+        if self.now < self._most and self._went_well >= GROW_AFTER:
+            self._went_well = 0
+            self.now = min(self._most, self.now * 2)
+            _log.info("memory sufficed for %d batches: the next may have %d tokens", GROW_AFTER, self.now)

@@ -1,0 +1,53 @@
+"""What a model's reply says. Whatever it holds, a verdict is only what was said in so many words: unclear is unknown.
+
+The reply that is asked for is a code fence with two lines: "Anomalous scenes." or "Normal scenes.", and a sentence.
+Knows no model and no prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LONGEST_SENTENCE = 300  # characters; a model that does not stop is cut here
+
+_FENCE = re.compile(r"```[a-z]*", re.IGNORECASE)
+_VERDICT = re.compile(r"(anomalous|normal) scenes?\b[\s.:,;-]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`anomalous` is None when the verdict is unknown; `sentence` is None when there is none."""
+
+    anomalous: bool | None
+    sentence: str | None
+
+
+def parse_reply(text: str) -> Reply:
+    """The verdict that a reply begins with, and the sentence after it.
+
+    The fence may be missing, and so may the line's end. A reply that gives both verdicts has none.
+    """
+    text = _FENCE.sub("\n", text).strip()
+    said = _VERDICT.match(text)
+    if said is None:
+        return Reply(None, None)
+    rest = text[said.end() :]
+    if _VERDICT.match(rest):
+        return Reply(None, None)
+    return Reply(said[1].lower() == "anomalous", sentence_of(rest))
+
+
+def sentence_of(text: str) -> str | None:
+    """The first line with words in it, fit to be shown: printable, single spaces, of bounded length."""
+    for line in _FENCE.sub("\n", text).splitlines():
+        printable = "".join(letter if letter.isprintable() else " " for letter in line)
+        if any(letter.isalnum() for letter in printable):
+            return _clipped(" ".join(printable.split()))
+    return None
+
+
+def _clipped(sentence: str) -> str:
+    if len(sentence) <= LONGEST_SENTENCE:
+        return sentence
+    return sentence[: LONGEST_SENTENCE - 1].rstrip() + "…"

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("transformers", reason="needs the vlm extra")
+pytest.importorskip("sentencepiece", reason="needs the vlm extra")
+
+import torch
+
+from engine.errors import ScorerError
+from engine.internvl2.features import FrameFeatures
+from engine.internvl2.load import InternVL2
+from engine.types import Window
+from tests.unit.engine.internvl2.checkpoints import config, loaded, tensors, write
+from tests.unit.engine.internvl2.windows import window
+
+SIDE = 28
+
+
+@pytest.fixture(scope="module")
+def internvl2(tmp_path_factory: pytest.TempPathFactory) -> InternVL2:
+    values = config("Qwen2ForCausalLM")
+    return loaded(write(tmp_path_factory.mktemp("model"), values, tensors(values)))
+
+
+@pytest.fixture(autouse=True)
+def no_gradients() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+def plain(internvl2: InternVL2, windows: Sequence[Window]) -> torch.Tensor:
+    """Every frame of every window by itself."""
+    each = [
+        torch.cat([internvl2.image_features(internvl2.pixels([frame.image]))[0] for frame in window.frames])
+        for window in windows
+    ]
+    return torch.stack(each)
+
+
+def test_features_are_those_of_each_frame_by_itself(internvl2: InternVL2) -> None:
+    windows = [window(SIDE, 0), window(SIDE, 2), window(SIDE, 0, camera="yard"), window(SIDE, 0, segment=1)]
+    features = FrameFeatures(internvl2, 100)
+    for _ in range(2):  # computed, then remembered
+        found = features.of(windows)
+        assert found.shape == (4, 4 * internvl2.tokens_per_tile, 48)
+        assert (found - plain(internvl2, windows)).abs().max() < 2e-5
+    assert found.std() > 0.01
+
+
+def test_a_frame_is_computed_once_whatever_the_windows_that_it_is_in(internvl2: InternVL2) -> None:
+    features = FrameFeatures(internvl2, 100)
+    features.of([window(SIDE, 0), window(SIDE, 2), window(SIDE, 0, camera="yard")])
+    assert features.computed == 6 + 4
+    features.of([window(SIDE, 3)])
+    assert features.computed == 6 + 4 + 1
+    features.of([window(SIDE, 3, segment=1)])
+    assert features.computed == 6 + 4 + 1 + 4
+
+
+def test_frames_that_no_coming_window_can_hold_are_given_up(internvl2: InternVL2) -> None:
+    features = FrameFeatures(internvl2, 100)
+    for first in range(0, 40, 2):
+        features.of([window(SIDE, first), window(SIDE, first, camera="yard")])
+        assert len(features) == 8
+    features.of([window(SIDE, 0, segment=1)])
+    assert len(features) == 8
+    features.forget("yard")
+    assert len(features) == 4
+    features.clear()
+    assert len(features) == 0
+
+
+def test_memory_is_bounded_and_what_was_given_up_is_computed_again(internvl2: InternVL2) -> None:
+    features = FrameFeatures(internvl2, 6)
+    windows = [window(SIDE, 0, camera=f"camera-{number}") for number in range(5)]
+    for _ in range(3):
+        assert (features.of(windows) - plain(internvl2, windows)).abs().max() < 2e-5
+        assert len(features) == 6
+    none = FrameFeatures(internvl2, 0)
+    assert (none.of(windows) - plain(internvl2, windows)).abs().max() < 2e-5
+    assert len(none) == 0
+
+
+def test_what_is_remembered_holds_no_more_memory_than_its_own(internvl2: InternVL2) -> None:
+    features = FrameFeatures(internvl2, 100)
+    features.of([window(SIDE, 0, camera=f"camera-{number}") for number in range(5)])
+    kept = [each for camera in features._cameras.values() for each in camera.values()]
+    assert len(kept) == 20
+    assert all(each.untyped_storage().nbytes() == each.numel() * each.element_size() for each in kept)
+
+
+def test_a_frame_of_another_size_is_an_error(internvl2: InternVL2) -> None:
+    with pytest.raises(ScorerError, match="not of 28 x 28 pixels"):
+        FrameFeatures(internvl2, 1).of([window(32)])
+
+
+def test_the_size_of_the_checkpoint_is_a_path_of_pixels_equal_to_the_bit(internvl2: InternVL2, tmp_path: Path) -> None:
+    from engine.internvl2.pixels import normalised, to_pixels
+
+    images = [frame.image.copy() for frame in window(SIDE).frames]
+    assert torch.equal(normalised(torch.stack([torch.from_numpy(image) for image in images])), to_pixels(images, SIDE))
