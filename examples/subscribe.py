@@ -1,6 +1,6 @@
 """Listen to Vigil's alerts from another program: `python examples/subscribe.py [ENDPOINT]`.
 
-Run `vigil watch` (or `vigil demo`) beside it. Copy this file and do what you like with an alert.
+Run `vigil watch` beside it. Copy this file and do what you like with an alert.
 """
 
 from __future__ import annotations

@@ -4,32 +4,32 @@
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "$@"; exit 1; }
 
-# The first Python new enough; $PYTHON goes first when it is set.
+# The first Python that is new enough and can make virtual environments. $PYTHON, if set, is the only one tried.
 find_python() {
-  local candidate
-  for candidate in ${PYTHON:-} python3.13 python3.12 python3.11 python3.14 python3 python; do
-    if command -v "$candidate" >/dev/null 2>&1 &&
-      "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  local candidate new_enough='' found
+  for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3.14 python3 python}; do
+    "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+    new_enough=${new_enough:-$candidate}
+    if "$candidate" -c 'import venv, ensurepip' 2>/dev/null; then
       printf '%s\n' "$candidate"
       return
     fi
   done
-  local found
-  found=$(python3 --version 2>/dev/null || printf 'no python3')
+  if [ -n "$new_enough" ]; then
+    fail "$new_enough can't make virtual environments: its venv module is missing." \
+      "On Debian and Ubuntu: sudo apt-get install ${new_enough##*/}-venv"
+  fi
+  found=$("${PYTHON:-python3}" --version 2>/dev/null || printf 'no %s' "${PYTHON:-python3}")
   fail "Vigil needs Python 3.11 or newer; found $found. Install one (Debian 12, Ubuntu 24.04 and later have it)," \
     "or name it: PYTHON=/path/to/python3.12 bash $0"
 }
 
 make_venv() {
-  [ -x .venv/bin/python ] && return
+  [ -x .venv/bin/pip ] && return # comes last into it, so one that was not finished is made again
   local python
   python=$(find_python)
-  if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
-    fail "$python can't make virtual environments: its venv module is missing." \
-      "On Debian and Ubuntu: sudo apt-get install python3-venv"
-  fi
   say "Making .venv with $("$python" --version) ..."
-  "$python" -m venv .venv || { rm -rf .venv; fail "could not make .venv: is the folder writable and the disk not full?"; }
+  "$python" -m venv .venv || fail ".venv could not be made: is the folder writable and the disk not full?"
 }
 
 # install_into_venv EXTRAS: '' for the core, or a list such as 'dev,eval'. Does nothing when it was done already.
@@ -37,10 +37,10 @@ install_into_venv() {
   make_venv
   local stamp=".venv/installed-${1:-core}"
   cmp -s pyproject.toml "$stamp" && return
-  say "Installing Vigil${1:+ with $1} into .venv ..."
-  if ! .venv/bin/python -m pip install --disable-pip-version-check --editable ".${1:+[$1]}"; then
-    fail "The installation failed (see above). Without a network, or behind a proxy, set pip's index or" \
-      "proxy (PIP_INDEX_URL, HTTPS_PROXY) and run the same command again: it goes on where it stopped."
+  say "Installing Vigil${1:+ with $1} into .venv; fetching its packages may take some minutes ..."
+  if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${1:+[$1]}"; then
+    fail "Vigil could not be installed; pip says why above. Its packages come over the network once: behind a proxy" \
+      "set HTTPS_PROXY, with a mirror PIP_INDEX_URL, and run the same command again."
   fi
   cp pyproject.toml "$stamp"
 }

@@ -34,6 +34,7 @@ from stream.rings import PacketRing
 log = logging.getLogger(__name__)
 
 CLIP_WAIT_S = 10.0  # beyond the post-roll; then the end is told without its clip
+KEPT_S, KEPT_BYTES = 90 * 86_400.0, 200 << 20  # of the outbox's alerts: whichever bound is reached first
 
 
 @dataclass(slots=True)
@@ -116,10 +117,17 @@ class Alerts:
         async with self._turn:
             self.last_seq = await loop.run_in_executor(self._outbox_thread, lambda: self._outbox.last_seq)
             for message in await loop.run_in_executor(self._outbox_thread, self._outbox.open_events):
-                end_time = message.timing.window_end
                 await self._publish(
-                    msgspec.structs.replace(message, type="end", end_time=end_time, end_reason="restart")
+                    msgspec.structs.replace(message, type="end", end_time=message.time, end_reason="restart")
                 )
+
+    async def prune(self) -> None:
+        """Drop the oldest alerts from the outbox when there are too many."""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._outbox_thread, self._outbox.prune, KEPT_S, KEPT_BYTES)
+        except OutboxError as error:
+            log.warning("%s", error)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for the ends that wait for their clips."""
@@ -140,7 +148,6 @@ class Alerts:
             self._feed.publish_score(score_message(point))
         worst = window.frames[judgement.worst]
         decisions = desk.policy.push(point)
-        await self._tell(desk, decisions, worst, window.end)
         event_id = desk.policy.event_id
         opened = self._open.get(event_id) if event_id else None
         if event_id and opened and not point.held and point.score is not None and point.score > opened.top_score:
@@ -150,6 +157,7 @@ class Alerts:
                 image = worst.image
                 better = self._evidence.improve(event_id, image, point.boxes, worst.time_s)
                 opened.snapshot = self._relative(better.path) or opened.snapshot
+        await self._tell(desk, decisions, worst, window.end)
 
     def _write_down(self, meta: WindowMeta, judgement: Judgement) -> None:
         if self._record is None:
@@ -182,7 +190,7 @@ class Alerts:
             desk.packets,
             worst.image if desk.snapshots else None,
             desk.native_size,
-            decision.top_point.boxes,
+            decision.point.boxes,
             worst.time_s,
             decision.start_time_s,
             clip=desk.clip,
@@ -190,7 +198,7 @@ class Alerts:
         opened = _Open(decision.top_score, self._timing(worst, end), self._relative(snapshot.path))
         self._open[decision.event_id] = opened
         await self._send(decision, opened, jpeg=snapshot.jpeg or None)
-        desk.policy.delivered(decision.event_id, self._clock.time())
+        desk.policy.delivered(decision.event_id, decision.point.time_s)  # in the policy's time: a file has its own
 
     async def _tell_end(self, desk: Desk, decision: Decision) -> None:
         """The end waits for its clip, so that who reads it finds the clip; other alerts do not wait for it."""

@@ -42,7 +42,7 @@ class Camera:
         self._clock = clock
         self._last = StateChange(name, CameraState.CONNECTING)
         self._since_s = clock.time()
-        self._told_s = 0.0
+        self._told_s = 0.0  # monotonic
         self._fps: float | None = None
         self._fps_from = (clock.monotonic(), 0)  # when pictures were last counted, and how many there were
         settings = SessionSettings(name, config.window.plan(), frame_size, config.idle.settings(), Pace(config.pace))
@@ -83,22 +83,22 @@ class Camera:
             self.desk.native_size = (change.info.width, change.info.height)
         if change.state is not self._last.state:
             self._since_s = self._clock.time()
+        # The keeper and the source may both notice one stall, in this order.
+        if change.error and change.error.fault is SourceFault.STALLED and self.state is not CameraState.STALLED:
+            metrics.source_stalls.labels(self.name).inc()
         self._last = change
         metrics.source_up.labels(self.name).set(change.state is CameraState.LIVE)
-        if change.state is CameraState.STALLED or (change.error and change.error.fault is SourceFault.STALLED):
-            metrics.source_stalls.labels(self.name).inc()
         level = logging.WARNING if change.error else logging.INFO
         log.log(level, "%s", _describe(change), extra={"camera": self.name})
 
     def status(self, last_alert_seq: int, epoch: str) -> StatusMessage:
-        now_s = self._clock.time()
-        self._told_s = now_s
+        self._told_s = self._clock.monotonic()
         error = self._last.error
         return StatusMessage(
             camera=self.name,
             state=self._last.state.value,
             since=self._since_s,
-            time=now_s,
+            time=self._clock.time(),
             fault=error.fault.value if error else None,
             message=error.message if error else None,
             advice=error.advice if error else None,
@@ -110,7 +110,7 @@ class Camera:
 
     @property
     def heartbeat_due(self) -> bool:
-        return self._clock.time() - self._told_s >= HEARTBEAT_S
+        return self._clock.monotonic() - self._told_s >= HEARTBEAT_S
 
     def measure(self, metrics: Metrics) -> None:
         """Bring the metrics up to what the camera's thread has counted."""

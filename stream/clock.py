@@ -49,6 +49,10 @@ class ManualClock:
         self._time_s += seconds
         self._monotonic_s += seconds
 
+    def set_back(self, seconds: float) -> None:
+        """As when somebody sets the machine's clock."""
+        self._time_s -= seconds
+
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         self.advance(max(0.0, seconds))
         return stop.is_set()

@@ -39,6 +39,7 @@ def alert_message(
         type=decision.type.value,
         id=decision.event_id,
         camera=decision.camera,
+        time=decision.point.time_s,
         start_time=decision.start_time_s,
         end_time=decision.end_time_s,
         end_reason=decision.end_reason.value if decision.end_reason else None,
@@ -60,4 +61,4 @@ def alert_message(
 
 
 def _box(box: Box) -> AlertBox:
-    return AlertBox(x1=box.x1, y1=box.y1, x2=box.x2, y2=box.y2, label=box.label)
+    return AlertBox(x1=float(box.x1), y1=float(box.y1), x2=float(box.x2), y2=float(box.y2), label=box.label)

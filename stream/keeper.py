@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from engine.errors import SourceError, SourceFault
+from engine.types import Tier
 from stream.clock import Clock
 from stream.session import CameraSession, CameraState, SessionStats, StateChange
 
@@ -49,6 +50,7 @@ class CameraKeeper:
         self._stall_s = stall_s
         self._open_timeout_s = open_timeout_s
         self._abandoned: list[threading.Thread] = []
+        self._turn = threading.Lock()  # the session's thread and the owner both change the state
         self._state = CameraState.CONNECTING
         self._session: CameraSession | None = None
         self._thread: threading.Thread | None = None
@@ -57,9 +59,10 @@ class CameraKeeper:
         session: CameraSession
 
         def report(change: StateChange) -> None:
-            if self._session is session:  # an abandoned one has no say any more
-                self._state = change.state
-                self._report(change)
+            with self._turn:
+                if self._session is session:  # an abandoned one has no say any more
+                    self._state = change.state
+                    self._report(change)
 
         self.stats.touched_s = self._clock.monotonic()
         session = self._session = self._make_session(report, self.stats)
@@ -76,19 +79,25 @@ class CameraKeeper:
         return self._state in (CameraState.ENDED, CameraState.FAILED)
 
     def tick(self) -> None:
-        """Notice a stall, its end, and a hang."""
-        now_s = self._clock.monotonic()
-        picture_s = self.stats.picture_s
-        silent_s = 0.0 if picture_s is None else now_s - picture_s
+        """Notice a camera's stall, its end, and a hang. A file may take its time."""
+        with self._turn:
+            if self.stats.live:
+                self._look(self._clock.monotonic())
+
+    def _look(self, now_s: float) -> None:
+        stats = self.stats
+        # A still scene is watched by key frames, which may lie further apart than the stall time.
+        seen_s = stats.touched_s if stats.picture_s is not None and stats.tier is Tier.IDLE else stats.picture_s
+        silent_s = 0.0 if seen_s is None else now_s - seen_s
         if self._state is CameraState.LIVE and silent_s > self._stall_s:
             error = SourceError(f"no picture for {silent_s:.0f} s", SourceFault.STALLED)
             self._change(CameraState.STALLED, error)
-        elif self._state is CameraState.STALLED and picture_s is not None and silent_s <= self._stall_s:
+        elif self._state is CameraState.STALLED and seen_s is not None and silent_s <= self._stall_s:
             self._change(CameraState.LIVE)
-        limit_s = GRACE_S + (self._open_timeout_s if picture_s is None else self._stall_s)
+        limit_s = GRACE_S + (self._open_timeout_s if seen_s is None else self._stall_s)
         busy = self._state in (CameraState.CONNECTING, CameraState.LIVE, CameraState.STALLED)
-        if busy and self._session and self._thread and now_s - self.stats.touched_s > limit_s:
-            self._abandon(self._session, self._thread, now_s - self.stats.touched_s)
+        if busy and self._session and self._thread and now_s - stats.touched_s > limit_s:
+            self._abandon(self._session, self._thread, now_s - stats.touched_s)
 
     def stop(self) -> None:
         """Ask the session to end; `join` waits for it."""

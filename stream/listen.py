@@ -15,6 +15,7 @@ from datetime import date, datetime
 from typing import Literal, TextIO
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -25,7 +26,9 @@ from stream.feed.messages import encode
 
 INTERRUPTED = 130  # as the shell counts a program that Ctrl-C ended, so `vigil listen --count 1 && next` stops there
 
-_COLUMNS = {"time": 8, "camera": 12, "event": 6, "severity": 9, "score": 5}  # and the sentence after them
+_COLUMNS = {"time": 8, "camera": 12, "event": 6, "severity": 9, "score": 5}  # and the sentence after or under them
+_WIDE = 100  # from here on it has room after them
+_UNDER = _COLUMNS["time"] + 2  # where a line begins that stands under them
 _TYPE_STYLES = {"new": Style(color="red", bold=True), "update": Style(color="yellow"), "end": Style(color="green")}
 _DIM = Style(dim=True)
 _STEERING = {"Cc", "Cs", "Cn", "Zl", "Zp"}  # Unicode categories that are no text
@@ -84,10 +87,13 @@ def sentence(message: AlertMessage) -> str:
     if message.type != "end":
         return harmless(said)
     lasted = duration((message.end_time or message.start_time) - message.start_time)
-    parts = [f"lasted {lasted} ({(message.end_reason or 'over').replace('_', ' ')}).", said]
-    if message.clip:
-        parts.append(f"[clip: {message.clip}{', ' + message.clip_note if message.clip_note else ''}]")
-    return harmless(" ".join(parts))
+    return harmless(f"Lasted {lasted} ({(message.end_reason or 'over').replace('_', ' ')}). {said}")
+
+
+def clip(message: AlertMessage) -> str:
+    """Where the clip lies, and what to know before playing it; nothing when there is none."""
+    note = f" ({message.clip_note})" if message.clip_note else ""
+    return harmless(f"clip: {message.clip}{note}") if message.clip else ""
 
 
 def duration(seconds: float) -> str:
@@ -145,7 +151,7 @@ def _renderer(format: Literal["table", "json"], out: TextIO) -> Callable[[AlertM
 
 def _cells(message: AlertMessage) -> tuple[datetime, str, str, str, str, str]:
     """When it happened in local time, then the other columns."""
-    happened_s = {"new": message.start_time, "end": message.end_time}.get(message.type) or message.timing.window_end
+    happened_s = {"new": message.start_time, "end": message.end_time}.get(message.type) or message.time
     score = message.top_score if message.type == "end" else message.score
     return (
         datetime.fromtimestamp(happened_s).astimezone(),
@@ -161,7 +167,7 @@ def _plain(message: AlertMessage) -> str:
     """One line, however long: for pipes and log files."""
     when, *rest, said = _cells(message)
     columns = [f"{cell:<{width}}" for cell, width in zip(rest, list(_COLUMNS.values())[1:], strict=True)]
-    return "  ".join([when.isoformat(" ", "seconds"), *columns, said]).rstrip() + "\n"
+    return "  ".join([when.isoformat(" ", "seconds"), *columns, said, clip(message)]).rstrip() + "\n"
 
 
 class _Screen:
@@ -174,34 +180,35 @@ class _Screen:
     def show(self, message: AlertMessage) -> str:
         when, camera, kind, severity, score, said = _cells(message)
         style = _TYPE_STYLES[kind]
+        cells = [
+            Text(f"{when:%H:%M:%S}"),
+            Text(camera),
+            Text(kind, style),
+            Text(severity, style if severity == "alert" else _DIM),
+            Text(score),
+        ]
         with self._console.capture() as capture:
             if self._day is None:
-                self._console.print(_row([Text(name, _DIM) for name in [*_COLUMNS, "what"]]))
+                self._row([Text(name, _DIM) for name in _COLUMNS], Text("what", _DIM))
             if self._day != when.date():
                 self._day = when.date()
                 self._console.print(Text(f"{when:%A %Y-%m-%d}", _DIM))
-            self._console.print(
-                _row(
-                    [
-                        Text(f"{when:%H:%M:%S}"),
-                        Text(camera),
-                        Text(kind, style),
-                        Text(severity, style if severity == "alert" else _DIM),
-                        Text(score),
-                        Text(said),
-                    ]
-                )
-            )
+            self._row(cells, Text(said))
+            if path := clip(message):  # never folded, so that it can be copied
+                self._console.print(Text(" " * _UNDER + path, _DIM), soft_wrap=True)
         return capture.get()
 
-
-def _row(cells: list[Text]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    for width in _COLUMNS.values():
-        table.add_column(width=width, no_wrap=True, overflow="ellipsis")
-    table.add_column(ratio=1)
-    table.add_row(*cells)
-    return table
+    def _row(self, cells: list[Text], said: Text) -> None:
+        table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+        for width in _COLUMNS.values():
+            table.add_column(width=width, no_wrap=True, overflow="ellipsis")
+        table.add_column(ratio=1, overflow="fold")
+        if self._console.width >= _WIDE:
+            table.add_row(*cells, said)
+            self._console.print(table)
+        else:
+            table.add_row(*cells)
+            self._console.print(table, Padding(said, (0, 0, 0, _UNDER)), sep="")
 
 
 def _write(stream: TextIO, text: str) -> None:

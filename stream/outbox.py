@@ -150,8 +150,11 @@ class Outbox:
                 sqlite3.SQLITE_FULL: "the disk is full: make room",
                 sqlite3.SQLITE_CANTOPEN: may_write,
                 sqlite3.SQLITE_READONLY: may_write,
-            }.get(code, may_write if isinstance(error, OSError) else "check the disk and its file system")
-            raise OutboxError(f"the outbox {self._path} can't be {done} ({error})", advice=advice) from error
+            }.get(
+                code, may_write if isinstance(error, OSError) else "check the disk, and that this user may write there"
+            )
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise OutboxError(f"the outbox {self._path} can't be {done} ({reason})", advice=advice) from error
 
 
 class _DamagedError(Exception):

@@ -79,6 +79,7 @@ class SessionStats:
     dropped: Counter[str] = field(default_factory=Counter)  # pictures lost, by reason
     packets: int = 0
     connections: int = 0
+    live: bool = True  # False for a file, which waits for its pace, or for the scorer, and not for a camera
     segment: int = -1
     tier: Tier = Tier.FULL
     touched_s: float = 0.0  # monotonic time of the last sign of life of the source
@@ -123,8 +124,9 @@ class CameraSession:
     def run(self) -> None:
         """Watch until stopped, or until a file is over."""
         while not self._stop.is_set():
+            started_s = self._stats.touched_s = self._clock.monotonic()
+            self._stats.picture_s = None
             self._say(CameraState.CONNECTING)
-            started_s = self._clock.monotonic()
             try:
                 self.run_once()
             except SourceError as error:
@@ -141,7 +143,8 @@ class CameraSession:
             if self._times is not None and not self._times.live:
                 self._say(CameraState.FAILED, failure)
                 return
-            wait_s = self._backoff.next_s(lasted_s=self._clock.monotonic() - started_s)
+            shown_until_s = self._stats.picture_s  # an attempt that only took long to fail was no good one
+            wait_s = self._backoff.next_s(lasted_s=0.0 if shown_until_s is None else shown_until_s - started_s)
             self._say(CameraState.OFFLINE, failure, retry_s=wait_s)
             self._clock.wait(self._stop, wait_s)
 
@@ -150,10 +153,11 @@ class CameraSession:
         source = self._source = self._make_source()
         if self._times is None:
             self._times = StreamClock(live=source.live, first_segment=self._stats.segment + 1)
-        self._stats.touched_s = self._clock.monotonic()
-        self._stats.picture_s = None
+        self._stats.live = source.live
         self._pace_start = None
         try:
+            if self._stop.is_set():  # before `stop` could see the source
+                return
             source.open()
             self._stats.connections += 1
             self._times.interrupt("the stream was opened")
@@ -239,7 +243,7 @@ class CameraSession:
         stats.tier = self._gate.push(frame)
         source.keyframes_only = stats.tier is Tier.IDLE
         if stats.tier is Tier.IDLE:
-            windows = [self._windower.idle(frame)] if self._gate.due(frame) else []
+            windows = self._windower.idle(frame, due=self._gate.due(frame))
         else:
             windows = self._windower.push(frame)
         for window in windows:

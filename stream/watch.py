@@ -40,6 +40,7 @@ from stream.wiring import make_desk, make_source, watched
 log = logging.getLogger(__name__)
 
 TICK_S = 0.25
+PRUNE_EVERY_S = 3600.0
 CAMERAS_STOP_S = 3.0  # what each part gets to end in, ten seconds in all
 SCORER_STOP_S = 3.0
 CLIPS_STOP_S = 3.0
@@ -83,6 +84,8 @@ class Watch:
             monotonic=self._clock.monotonic,
         )
         self._cameras: dict[str, Camera] = {}
+        self._over = False  # what is judged now comes too late to be told
+        self._prune_at_s = self._clock.monotonic()
         self.alerts_told = 0
         self.failed: list[str] = []  # sources that can't be read and were not tried again
 
@@ -93,7 +96,7 @@ class Watch:
         exit_at_end: bool = False,
         started: Callable[[str, str | None], None] = lambda _feed, _http: None,
     ) -> None:
-        """Watch until `stop` is set, or with `exit_at_end` until every camera is a file that is over.
+        """Watch until `stop` is set or no camera can be read any more; with `exit_at_end` until every file is over.
 
         `started` is told the addresses of the feed and of health, when they are open. Raises VigilError
         when something that is needed can't be opened; nothing is left behind then.
@@ -132,8 +135,11 @@ class Watch:
             await self._alerts.start()
             started(feed.bound_endpoint, http_url)
             self._feed = feed
-            self._start()
+            self._add_cameras()
+            self._worker.start()
             try:
+                for camera in self._cameras.values():
+                    camera.keeper.start()
                 await self._tick_until(stop, exit_at_end)
             finally:
                 await self._shut_down(evidence)
@@ -142,7 +148,7 @@ class Watch:
                     str(camera.error) for camera in self._cameras.values() if camera.state is CameraState.FAILED
                 ]
 
-    def _start(self) -> None:
+    def _add_cameras(self) -> None:
         ids = Ids(self._clock.time)
         for name, camera in watched(self._config).items():
             self._cameras[name] = Camera(
@@ -155,18 +161,16 @@ class Watch:
                 report=self._report,
                 clock=self._clock,
             )
-        self._worker.start()
-        for each in self._cameras.values():
-            each.keeper.start()
 
     async def _tick_until(self, stop: asyncio.Event, exit_at_end: bool) -> None:
         while not stop.is_set():
             for camera in self._cameras.values():
                 camera.keeper.tick()
                 camera.measure(self._metrics)
-                await self._alerts.tick(camera.desk)
+                if camera.keeper.stats.live:  # a file's time is not the time of day
+                    await self._alerts.tick(camera.desk)
                 if camera.keeper.done and not camera.finished and self._settled(camera.name):
-                    failed = camera.state is CameraState.FAILED
+                    failed = camera.keeper.state is CameraState.FAILED
                     reason = EndReason.CAMERA_LOST if failed else EndReason.SOURCE_ENDED
                     await self._alerts.finish(camera.desk, reason)
                     camera.finished = True
@@ -175,7 +179,12 @@ class Watch:
             await self._judged(self._worker.give_up_hung())
             self._count_windows()
             self._feed.greet()
-            if exit_at_end and all(camera.finished for camera in self._cameras.values()):
+            if self._clock.monotonic() >= self._prune_at_s:
+                self._prune_at_s = self._clock.monotonic() + PRUNE_EVERY_S
+                await self._alerts.prune()
+            cameras = self._cameras.values()
+            useless = all(camera.state is CameraState.FAILED for camera in cameras)
+            if (exit_at_end or useless) and all(camera.finished for camera in cameras):
                 return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), TICK_S)
@@ -192,6 +201,7 @@ class Watch:
                 log.warning("its thread did not come back from native code", extra={"camera": camera.name})
         if not await asyncio.to_thread(self._worker.join, SCORER_STOP_S):
             log.warning("the scorer did not come back: it is left behind")
+        self._over = True
         for camera in cameras:
             await self._alerts.finish(camera.desk, EndReason.SHUTDOWN)
         await asyncio.to_thread(evidence.close, CLIPS_STOP_S)
@@ -201,10 +211,17 @@ class Watch:
     def _deliver(self, judged: Judged, took_s: float) -> None:
         """On the scorer's thread: have the loop deal with what was judged, and wait for it."""
         self._metrics.scorer_duration.observe(took_s)
+        if self._over:  # and so may be the loop
+            for window, _ in judged:
+                window.release()
+            return
         asyncio.run_coroutine_threadsafe(self._judged(judged), self._loop).result()
 
     async def _judged(self, judged: Judged) -> None:
         for window, judgement in judged:
+            if self._over:
+                window.release()
+                continue
             try:
                 await self._alerts.judged(self._cameras[window.camera].desk, window, judgement)
             except Exception:  # what goes wrong with one window must not end the scoring of the others

@@ -18,8 +18,11 @@ def group() -> None:
 
 
 @app.command("check")
-def check(file: Annotated[Path, typer.Argument(help="A YAML file for vigil watch -c.")]) -> None:
-    """Say everything that is wrong with a file, with its lines; exit code 2 when something is."""
+def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A YAML file for vigil watch -c.")]) -> None:
+    """Say everything that is wrong with a file, with its lines.
+
+    Exit code 2 when something is.
+    """
     config = load(file)
     cameras = len(config.cameras)
     typer.echo(f"{file}: fine, {cameras} camera{'' if cameras == 1 else 's'}, scorer {config.scorer.kind}")

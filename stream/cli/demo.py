@@ -17,16 +17,34 @@ from engine.errors import RuntimeFault
 from stream.config import from_mapping
 
 CAMERA = "forecourt"
-# A quiet street, a fight and a vehicle on the pavement; the first seconds are the scorer's warm-up.
 LAST_WORDS_S = 0.5  # for what is still in the subscriber's socket
 STOP_S = 5.0
+# A quiet street, a fight and a vehicle on the pavement; the first seconds are the scorer's warm-up.
 SCENE = "synthetic://?seed=7&duration=48&events=fight@13,vehicle@32&traffic=0.4"
+
+_BEFORE = """\
+A simulated street is watched for 48 seconds by the motion scorer, which learns
+the scene for 8 and then tells what is unusual for it. It knows nothing of
+people or crime. A subscriber in another process prints what it is told; the
+first alert comes after about 16 seconds.
+"""
+_AFTER = """
+Next:
+  .venv/bin/vigil watch rtsp://USER:PASSWORD@ADDRESS/PATH    your own camera
+  .venv/bin/vigil watch VIDEO.mp4                            a file; 0 is a webcam
+  .venv/bin/vigil listen                                     in another terminal
+  .venv/bin/vigil doctor                                     is all well here?"""
 
 
 def command(
-    data: Annotated[Path, typer.Option(help="The folder for the outbox, snapshots and clips.")] = Path("vigil-demo"),
+    data: Annotated[Path, typer.Option(metavar="DIR", help="The folder for the outbox, snapshots and clips.")] = Path(
+        "vigil-demo"
+    ),
 ) -> int:
-    """Watch a simulated camera for 48 seconds and print the alerts that a subscriber receives."""
+    """Show alerts of a simulated camera, in 48 seconds.
+
+    They are printed as a subscriber in another process receives them.
+    """
     import cv2
 
     from engine.motion import MotionScorer
@@ -42,9 +60,7 @@ def command(
             "data": {"dir": str(data)},
         }
     )
-    typer.echo("A simulated camera is watched for 48 seconds by the motion scorer, which first learns the scene for 8.")
-    typer.echo("It knows nothing of people or crime: it tells motion that is unusual for its scene.")
-    typer.echo("What follows is printed by a subscriber in another process:\n")
+    typer.echo(_BEFORE)
     watch = Watch(config, MotionScorer({CAMERA: config.cameras[CAMERA].motion_settings()}))
     listener: subprocess.Popen[bytes] | None = None
 
@@ -77,15 +93,7 @@ def _stop(listener: subprocess.Popen[bytes]) -> None:
 
 
 def _say_what_is_there(data: Path, messages: int) -> None:
-    newest = sorted(data.glob("events/*/*/*.jpg"))[-2:]
-    typer.echo(f"\n{messages} messages were sent and are kept in the outbox, {data / 'outbox.sqlite3'}.")
-    for snapshot in newest:
-        typer.echo(f"  snapshot {snapshot}\n  clip     {snapshot.with_suffix('.mp4')}")
-    typer.echo(
-        """
-Next:
-  your own camera   .venv/bin/vigil watch rtsp://USER:PASSWORD@ADDRESS/PATH     (or a file, or 0 for a webcam)
-  its alerts        .venv/bin/vigil listen                                      (in another terminal)
-  what is possible  .venv/bin/vigil doctor
-  a vision-language model as the judge: see "InternVL2" in README.md"""
-    )
+    typer.echo(f"\n{messages} messages were sent, and are kept in {data / 'outbox.sqlite3'}. Snapshots and clips:")
+    for snapshot in sorted(data.glob("events/*/*/*.jpg"))[-2:]:
+        typer.echo(f"  {snapshot}\n  {snapshot.with_suffix('.mp4')}")
+    typer.echo(_AFTER)

@@ -30,15 +30,23 @@ _WIDTHS = (7, 17)  # of the verdict and of what was looked at
 def command(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SOURCE...", help="Watch these for some seconds, as vigil watch would open them."),
+        typer.Argument(metavar="SOURCE", help="Watch these for some seconds, as vigil watch would open them."),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="A YAML file: check it, the machine for it, and its cameras.")
+        Path | None,
+        typer.Option(
+            "--config", "-c", metavar="FILE", help="A YAML file: check it, the machine for it, and its cameras."
+        ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="The folder for the outbox, snapshots and clips.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder for the outbox, snapshots and clips.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
 ) -> int:
-    """Look at this machine, or at cameras, and say what is wrong; exit code 1 when something does not work."""
+    """Say what is wrong with this machine, or with cameras.
+
+    Exit code 1 when something does not work.
+    """
     # Heavy imports: `vigil --help` does without them.
     from stream.doctor.camera import camera_looks
     from stream.doctor.checkup import configuration, machine_looks

@@ -17,10 +17,10 @@ class Format(StrEnum):
 
 
 def command(
-    endpoint: Annotated[str, typer.Argument(help="The feed's address.")] = DEFAULT_ENDPOINT,
-    camera: Annotated[str | None, typer.Option(help="Only this camera.")] = None,
+    endpoint: Annotated[str, typer.Argument(metavar="ADDRESS", help="The feed's address.")] = DEFAULT_ENDPOINT,
+    camera: Annotated[str | None, typer.Option(metavar="NAME", help="Only this camera.")] = None,
     format: Annotated[Format, typer.Option(help="A table for people, or JSON lines for programs.")] = Format.TABLE,
-    count: Annotated[int | None, typer.Option(min=1, help="Stop after this many alerts.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, metavar="NUMBER", help="Stop after this many alerts.")] = None,
     timeout: Annotated[
         float | None,
         typer.Option(parser=duration, metavar="DURATION", help="Stop, with exit code 1, when none came for this long."),

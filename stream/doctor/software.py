@@ -130,7 +130,7 @@ def extras() -> Iterator[Finding]:
             needs.setdefault(match[2], []).append(match[1])
     for extra, names in needs.items():
         lacking = [name for name in names if not _is_installed(name)]
-        install = f"pip install '{DISTRIBUTION}[{extra}]'"
+        install = f"in Vigil's folder: .venv/bin/pip install --editable '.[{extra}]'"
         if not lacking:
             yield ok("extras", f"{extra}: installed", extra=extra)
         elif len(lacking) == len(names):

@@ -157,8 +157,10 @@ class EvidenceWorker:
         return done
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Finish every clip as it is and end the thread. Safe to call twice."""
+        """Finish every clip as it is and end the thread. Safe to call twice: the second call does not wait again."""
         with self._lock:
+            if self._closing:
+                return
             self._closing = True
         self._wake.set()
         self._thread.join(timeout_s)
@@ -175,6 +177,9 @@ class EvidenceWorker:
         except EvidenceError as error:
             log.warning("%s", error, extra={"camera": event.camera})
             return Snapshot(None, jpeg, error=str(error))
+        except Exception:  # odd boxes, for example, must not cost the alert
+            log.exception("a snapshot failed", extra={"camera": event.camera})
+            return Snapshot(None, jpeg, error="an internal error, see the log")
         return Snapshot(path, jpeg)
 
     def _run(self) -> None:

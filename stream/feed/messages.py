@@ -67,6 +67,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema"
     type: Literal["new", "update", "end"]
     id: str
     camera: str
+    time: float  # when `score` was this: the end of the newest window
     start_time: float
     end_time: float | None = None
     end_reason: str | None = None  # null until `end`: calm, max_duration, camera_lost, shutdown, restart, ...

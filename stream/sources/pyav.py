@@ -33,7 +33,7 @@ from stream.remux import describe
 from stream.sources.base import EncodedPacket, Item, StreamInfo
 from stream.sources.parameter_sets import parameter_sets
 from stream.sources.pyav_decoder import PacketDecoder
-from stream.sources.pyav_errors import Foreign, opening_error, reading_error
+from stream.sources.pyav_errors import Foreign, opening_error, reading_error, stalled
 from stream.sources.pyav_picture import DecodedPicture, Scaler
 from stream.urls import SourceKind, camera_name_from, kind_of, redact
 
@@ -259,11 +259,16 @@ class PyAvSource:
         failure: SourceError | None = None
         packet: av.Packet[av.VideoStream] | None = None
         if not self._closed:
+            timeout_s = self._read_timeout_s
+            started_s = self._monotonic()
             try:
                 packet = next(packets, None)
             except Foreign as error:
-                timeout_s = self._read_timeout_s
                 failure = reading_error(error, self._url, is_network=self._is_network, timeout_s=timeout_s)
+            else:
+                if self._is_network and self._monotonic() - started_s >= timeout_s:
+                    # Told to give up, FFmpeg first hands out the picture it had begun, as if all were well.
+                    failure = stalled(self._url, timeout_s)
         if self._closed:
             self._dispose()
             return None

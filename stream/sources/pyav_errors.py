@@ -79,10 +79,14 @@ def opening_error(error: BaseException, url: str, *, is_network: bool, timed_out
 def reading_error(error: BaseException, url: str, *, is_network: bool, timeout_s: float) -> SourceError:
     """What it means that reading `url`, which was open, failed."""
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
-        return SourceError(f"{redact(url)}: nothing came for {timeout_s:g} s", SourceFault.STALLED)
+        return stalled(url, timeout_s)
     fault = SourceFault.LOST if is_network else SourceFault.INVALID
     advice = "" if is_network else "the file is damaged from here on"
     return SourceError(f"{redact(url)}: reading failed ({_sentence(error, url)})", fault, advice=advice)
+
+
+def stalled(url: str, timeout_s: float) -> SourceError:
+    return SourceError(f"{redact(url)}: nothing came for {timeout_s:g} s", SourceFault.STALLED)
 
 
 def _sentence(error: BaseException, url: str) -> str:

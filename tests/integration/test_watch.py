@@ -226,11 +226,12 @@ def test_a_camera_that_goes_and_returns_is_told_and_recovered_and_costs_the_othe
     assert len(windows) >= 5
 
 
-def test_a_source_that_does_not_exist_is_one_line_and_exit_code_1(
-    vigil: Callable[..., subprocess.Popen[str]], tmp_path: Path
+@pytest.mark.parametrize("options", [[], ["--exit-at-end"]])
+def test_a_source_that_does_not_exist_ends_with_one_line_and_exit_code_1(
+    vigil: Callable[..., subprocess.Popen[str]], options: list[str], tmp_path: Path
 ) -> None:
     feed = f"tcp://127.0.0.1:{free_port()}"
-    process = vigil("watch", "nothing.mp4", "--exit-at-end", "--data", tmp_path, "--feed", feed, "--http", "off")
+    process = vigil("watch", "nothing.mp4", *options, "--data", tmp_path, "--feed", feed, "--http", "off")
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 1
     assert said.splitlines()[-1].startswith("vigil: nothing.mp4")
@@ -245,6 +246,7 @@ def test_a_source_that_does_not_exist_is_one_line_and_exit_code_1(
         (["watch", "synthetic://", "--for", "soon"], "--for"),
         (["watch", "-c", "missing.yaml"], "missing.yaml"),
         (["wach"], "No such command"),
+        (["listen", "--format", "xml"], "vigil listen --help"),
         (["listen", "udp://x"], "no address of a feed"),
     ],
 )

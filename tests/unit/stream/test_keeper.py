@@ -8,6 +8,7 @@ import pytest
 
 from engine.batcher import MicroBatcher
 from engine.errors import SourceError, SourceFault
+from engine.types import Tier
 from engine.windows import WindowPlan
 from stream.clock import ManualClock
 from stream.keeper import GRACE_S, MAX_ABANDONED, CameraKeeper, Report
@@ -136,6 +137,30 @@ def test_a_connected_camera_without_pictures_is_stalled_until_they_come(silent_s
     keeper.stats.picture_s = kept.clock.monotonic()
     keeper.tick()
     assert keeper.state is CameraState.LIVE
+
+
+def test_a_still_scene_whose_key_frames_are_far_apart_is_not_stalled() -> None:
+    kept = Kept([])
+    keeper, stats = kept.keeper, kept.keeper.stats
+    keeper._change(CameraState.LIVE)
+    stats.picture_s, stats.tier = kept.clock.monotonic(), Tier.IDLE
+    kept.clock.advance(STALL_S + 1)
+    stats.touched_s = kept.clock.monotonic() - 0.1  # packets come
+    keeper.tick()
+    assert kept.faults() == []
+    kept.clock.advance(STALL_S + 1)
+    keeper.tick()
+    assert kept.faults() == [SourceFault.STALLED]
+
+
+def test_a_file_that_waits_for_a_slow_scorer_neither_stalls_nor_hangs() -> None:
+    kept = Kept([])
+    kept.keeper._change(CameraState.LIVE)
+    kept.keeper.stats.live = False
+    kept.keeper.stats.touched_s = kept.keeper.stats.picture_s = kept.clock.monotonic()
+    kept.clock.advance(600)
+    kept.keeper.tick()
+    assert kept.faults() == []
 
 
 def test_a_file_that_ends_is_done_and_its_thread_is_over() -> None:

@@ -83,7 +83,7 @@ def test_a_pipe_gets_one_aligned_line_per_alert(monkeypatch: pytest.MonkeyPatch)
         "2024-06-21 14:00:00+02:00  front         new     alert      0.80   A man climbs over the gate.",
         "2024-06-21 14:00:00+02:00  yard          new     detection  0.50   (not explained)",
         "2024-06-21 14:01:35+02:00  front         end     alert      0.90   "
-        "lasted 1 min 35 s (max duration). A man ran. [clip: clips/E1.mp4, HEVC]",
+        "Lasted 1 min 35 s (max duration). A man ran.  clip: clips/E1.mp4 (HEVC)",
     ]
 
 
@@ -101,11 +101,33 @@ def test_a_terminal_gets_a_heading_the_day_and_wrapped_sentences(monkeypatch: py
     assert "its" in text
 
 
-def test_an_update_has_the_time_of_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    feed_of(monkeypatch, [received(told("update", timing=an_alert().timing))])
+def test_an_update_has_the_time_of_its_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed_of(monkeypatch, [received(told("update", time=NOON_S + 30))])
     out = io.StringIO()
     listen(ENDPOINT, count=1, out=out)
-    assert out.getvalue().startswith("1970-01-01 01:00:10+01:00  front")
+    assert out.getvalue().startswith("2024-06-21 14:00:30+02:00  front")
+
+
+@pytest.mark.parametrize(("columns", "beside"), [("99", False), ("100", True)])
+def test_the_sentence_stands_beside_the_rest_where_there_is_room_and_else_under_it(
+    monkeypatch: pytest.MonkeyPatch, columns: str, beside: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    feed_of(monkeypatch, [received(told(explanation="A dog."))])
+    out = Screen()
+    listen(ENDPOINT, count=1, out=out)
+    (line,) = [line for line in out.getvalue().splitlines() if "A dog." in line]
+    assert ("14:00:00" in line) is beside
+    assert len(line.rstrip()) <= int(columns)
+
+
+def test_a_clip_s_path_stays_in_one_piece_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    path = "events/2024-06-21/front/01J0XJ7Q4G3V5N8K2M6P9R1S3T.mp4"
+    feed_of(monkeypatch, [received(told("end", clip=path))])
+    out = Screen()
+    listen(ENDPOINT, count=1, out=out)
+    assert f"clip: {path}" in out.getvalue()
 
 
 def test_json_is_one_ascii_object_a_line_that_says_what_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:

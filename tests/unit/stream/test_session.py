@@ -17,7 +17,7 @@ from engine.windows import WindowPlan
 from stream.clock import ManualClock
 from stream.rings import PacketRing
 from stream.session import CameraSession, CameraState, Pace, SessionSettings, SessionStats, StateChange
-from stream.sources.base import EncodedPacket, Item, StreamInfo
+from stream.sources.base import EncodedPacket, Item, Source, StreamInfo
 
 INFO = StreamInfo("h264", 320, 180, Fraction(1, 1000), b"header")
 
@@ -160,6 +160,49 @@ def test_reading_goes_on_for_ever_and_each_failure_is_reported_with_its_wait() -
     assert [c.error.fault for c in bench.changes if c.error] == [SourceFault.UNREACHABLE] * 3
 
 
+def test_attempts_that_only_take_long_to_fail_are_tried_less_and_less_often() -> None:
+    silent = FakeSource([SourceError("no answer", SourceFault.UNREACHABLE)])
+    bench = Bench([silent] * 12)
+    open_at_once = silent.open
+
+    def open_slowly() -> StreamInfo:
+        bench.clock.advance(30.0)
+        return open_at_once()
+
+    silent.open = open_slowly  # type: ignore[method-assign]
+    bench.run()
+    waits = [change.retry_s for change in bench.changes if change.retry_s is not None]
+    assert max(waits) > 10
+
+
+def test_an_attempt_counts_as_busy_from_now_before_it_is_announced() -> None:
+    down = SourceError("nobody there", SourceFault.REFUSED)
+    bench = Bench([FakeSource([INFO, *pictures(1.0), down]), FakeSource([down])])
+    seen: list[tuple[float, float | None]] = []
+
+    def look(change: StateChange) -> None:
+        if change.state is CameraState.CONNECTING:
+            seen.append((bench.clock.monotonic() - bench.stats.touched_s, bench.stats.picture_s))
+
+    bench.session._report = look
+    bench.run()
+    assert seen == [(0.0, None)] * 3
+
+
+def test_a_session_that_is_stopped_while_its_source_is_made_does_not_open_it() -> None:
+    source = FakeSource([INFO, *pictures(1.0)])
+    bench = Bench([source])
+    make_source = bench.session._make_source
+
+    def make_and_stop() -> Source:
+        bench.session.stop()
+        return make_source()
+
+    bench.session._make_source = make_and_stop
+    assert bench.run() == [CameraState.CONNECTING]
+    assert source.closed == 1
+
+
 def test_a_reopened_camera_starts_a_new_segment_and_no_window_spans_the_break() -> None:
     lost = SourceError("gone", SourceFault.LOST)
     sources = [FakeSource([INFO, *pictures(1.5), lost]), FakeSource([INFO, *pictures(1.5), lost])]
@@ -251,6 +294,18 @@ def test_a_still_scene_is_watched_by_key_frames_at_the_floor_rate_and_wakes_on_c
     assert [round(w.end.pts_s) for w in idle] == [2, 6, 10, 14, 18, 22, 27]
     full = [round(w.end.pts_s, 1) for w in bench.windows if w.tier is Tier.FULL]
     assert full == [0.9, 1.9, 25.9, 26.9]  # woken by the change, and scored as before
+
+
+def test_a_scene_that_wakes_after_key_frames_closer_than_its_long_windows_need_is_scored_as_before() -> None:
+    """All its pictures are key frames, so that more of them come while it is still than a window looks back at."""
+    shown = [Grey(n / 8, level=100 if n < 112 else 180, is_key=True) for n in range(128)]
+    source = FakeSource([INFO, *shown])
+    plan = WindowPlan(fps=8, length_s=8.0, stride_s=8.0, frames=8)
+    bench = Bench([source], plan=plan, idle=IdleSettings(enabled=True, after_s=2.0, floor_s=8.0))
+    source._on_item = bench.tick(1 / 8)
+    assert CameraState.OFFLINE not in bench.run()
+    (full,) = [w for w in bench.windows if w.tier is Tier.FULL]
+    assert [f.slot for f in full.frames][-2:] == [112, 120]
 
 
 def test_stop_ends_a_session_that_waits_to_try_again() -> None:

@@ -20,6 +20,8 @@ from engine.recorded import RecordedScorer
 from engine.scorer import Scorer
 from engine.scripted import Answer, ScriptedScorer
 from engine.types import Box, Judgement, Window
+from stream.alerts import KEPT_S
+from stream.clock import ManualClock
 from stream.config import CameraConfig, WatchConfig, from_mapping
 from stream.feed.publisher import FeedPublisher
 from stream.outbox import Outbox
@@ -28,6 +30,8 @@ from stream.sources.base import Source
 from stream.sources.scripted import ScriptedSource
 from stream.watch import Watch
 from stream.wiring import make_source
+from tests.unit.engine.frames import window
+from tests.unit.stream.feed import made
 from tests.unit.stream.heard import Heard
 from tests.unit.stream.test_session import INFO
 
@@ -90,6 +94,15 @@ def test_a_rise_becomes_one_event_with_snapshot_clip_and_sentence_in_the_outbox_
     with av.open(str(tmp_path / end.clip)) as clip:
         shown = [frame.time for frame in clip.decode(video=0)]
     assert shown[-1] - shown[0] == pytest.approx(4.0 + 3.0 + 5.0, abs=1.3)  # all there is before, the event, post-roll
+
+
+def test_an_update_is_of_the_moment_that_is_the_worst_by_then(tmp_path: Path) -> None:
+    settings = config(tmp_path, {"front": {"source": SCENE.format(8)}})
+    heard = watch(settings, rising([0.1] * 3 + [0.7, 0.9, 0.7] + [0.1] * 2))
+    update = heard.alerts[1]
+    assert (update.type, update.severity, update.explanation) == ("update", "alert", "Score 0.9.")
+    assert update.timing.window_end == update.time
+    assert heard.alerts[-1].timing.window_end == update.time < heard.alerts[-1].time
 
 
 def test_every_score_is_published_and_unknown_ones_are_marked(tmp_path: Path) -> None:
@@ -173,6 +186,43 @@ def test_events_left_open_by_a_crash_are_ended_under_their_own_id_at_the_next_st
     with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
         (end,) = outbox.since(opened.seq)
     assert (end.type, end.id, end.end_reason) == ("end", "LEFTOPEN", "restart")
+
+
+def test_a_files_events_and_cool_down_keep_its_own_time_however_slow_the_scorer(tmp_path: Path) -> None:
+    clock = ManualClock()
+    scores = [0.1, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1]
+
+    def slowly(window: Window) -> Answer:
+        clock.advance(100.0)
+        return scores[window.index]
+
+    settings = config(
+        tmp_path,
+        {"front": {"source": SCENE.format(12), "alerts": ALERTS | {"cooldown": "3s"}}},
+        scorer={"timeout": "1h"},
+        engine={"max_batch": 1},
+    )
+    heard = watch(settings, ScriptedScorer(slowly), clock=clock)
+    assert [a.end_reason for a in heard.alerts if a.type == "end"] == ["calm", "calm"]
+    assert len([a for a in heard.alerts if a.type == "new"]) == 2
+
+
+def test_what_a_scorer_says_after_the_end_is_let_go(tmp_path: Path) -> None:
+    settings = config(tmp_path, {"front": {"source": SCENE.format(3)}})
+    running = Watch(settings, rising([0.1] * 3))
+    asyncio.run(running.run(asyncio.Event(), exit_at_end=True))
+    released: list[bool] = []
+    running._deliver([(window(release=lambda: released.append(True)), Judgement(0.9))], 5.0)
+    assert released == [True]
+
+
+def test_alerts_that_are_too_old_leave_the_outbox(tmp_path: Path) -> None:
+    with Outbox(tmp_path / "outbox.sqlite3", lambda: time.time() - 1.01 * KEPT_S) as outbox:
+        for kind in ("new", "end"):
+            outbox.append(made.an_alert(type=kind))
+    watch(config(tmp_path, {"front": {"source": SCENE.format(3)}}), rising([0.1] * 3))
+    with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
+        assert (outbox.first_seq, outbox.last_seq) == (2, 2)  # the newest stays, so that counting goes on
 
 
 def test_a_scorer_that_raises_makes_windows_unknown_and_watching_goes_on(tmp_path: Path) -> None:

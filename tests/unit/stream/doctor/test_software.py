@@ -101,7 +101,7 @@ def test_extras_are_whole_absent_or_incomplete(monkeypatch: pytest.MonkeyPatch) 
     found = {str(finding.values["extra"]): finding for finding in software.extras()}
     assert {name: finding.verdict for name, finding in found.items()} == {"whole": OK, "half": WARNING, "absent": OK}
     assert found["half"].values["lacking"] == "no-such-part"
-    assert found["absent"].advice == "pip install 'vigil-vad[absent]'"
+    assert found["absent"].advice == "in Vigil's folder: .venv/bin/pip install --editable '.[absent]'"
 
 
 def test_another_program_is_asked_in_bounded_time() -> None:

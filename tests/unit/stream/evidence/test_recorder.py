@@ -221,6 +221,16 @@ def test_an_unwritable_folder_costs_the_evidence_only(
     assert clips[0].__dict__["camera"] == "gate"
 
 
+def test_a_box_that_cannot_be_drawn_costs_the_snapshot_only(
+    worker: EvidenceWorker, ring: PacketRing, caplog: pytest.LogCaptureFixture
+) -> None:
+    boxes = [Box(float("nan"), 0.1, 0.4, 0.4)]
+    snapshot = worker.open_event("E1", "gate", ring, SMALL, NATIVE, boxes, EPOCH_S + 3.0, EPOCH_S + 2.5, clip=SETTINGS)
+    assert snapshot.path is None
+    assert "internal error" in snapshot.error
+    assert "a snapshot failed" in caplog.text
+
+
 def test_a_failure_inside_costs_one_events_evidence_and_not_the_thread(
     worker: EvidenceWorker, ring: PacketRing, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,7 @@ def an_alert(**changes: object) -> AlertMessage:
         type="new",
         id="E1",
         camera="front",
+        time=10.5,
         start_time=9.0,
         severity="alert",
         score=0.8,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import traceback
@@ -433,6 +434,25 @@ def test_nothing_of_the_foreign_error_travels_along(tmp_path: Path) -> None:
 
 
 # Closing
+
+
+@pytest.mark.parametrize(("network", "step_s", "stalls"), [(True, 6.0, True), (True, 4.0, False), (False, 6.0, False)])
+def test_a_packet_that_ffmpeg_only_gives_because_its_time_is_up_is_a_stall(
+    tmp_path: Path, network: bool, step_s: float, stalls: bool
+) -> None:
+    now_s = itertools.count(0.0, step_s)  # so long does each wait for a packet seem
+    source = PyAvSource(str(encode(tmp_path / "a.mp4")), ALL, monotonic=lambda: next(now_s))
+    source._is_network = network
+    source.open()
+    try:
+        if stalls:
+            with pytest.raises(SourceError, match="nothing came for 5 s") as caught:
+                list(source)
+            assert caught.value.fault is SourceFault.STALLED
+        else:
+            assert len(split(list(source))[1]) > 10
+    finally:
+        source.close()
 
 
 def test_closing_twice_or_before_opening_is_harmless(tmp_path: Path) -> None:

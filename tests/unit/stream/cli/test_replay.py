@@ -1,0 +1,141 @@
+"""`vigil replay` as a user types it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offline_eval.responses import read_responses
+from offline_eval.vectors import write_vectors
+from stream.cli import run
+from stream.config import load
+from tests.unit.engine.sentences import WordEncoder
+from tests.unit.offline_eval.made import write_benchmark
+
+UCF = Path(__file__).resolve().parents[5] / "shared" / "data" / "ucf"
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> list[str]:
+    """The options that name a small benchmark."""
+    files = write_benchmark(tmp_path)
+    return ["ucf-crime", "--annotations", str(files.annotations), "--responses", str(files.responses)]
+
+
+@pytest.fixture
+def vectors(benchmark: list[str], tmp_path: Path) -> str:
+    path = tmp_path / "vectors.npz"
+    write_vectors(path, read_responses(Path(benchmark[-1])), WordEncoder(), "words")
+    return str(path)
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> Any:
+    (line,) = capsys.readouterr().out.splitlines()
+    return json.loads(line)
+
+
+@pytest.mark.skipif(not UCF.exists(), reason="shared/data/ucf is not here")
+def test_the_published_responses_give_the_published_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    files = ["--responses", str(UCF / "responses.json"), "--annotations", str(UCF / "annotations.json")]
+    assert run(["replay", "ucf-crime", *files, "--method", "corevad", "--json"]) == 0
+    found = printed(capsys)
+    for name, expected in json.loads((UCF / "expected.json").read_text()).items():
+        if isinstance(expected, dict):
+            assert {key: found[name][key] for key in expected} == pytest.approx(expected, abs=1e-5), name
+        else:
+            assert found[name] == expected
+
+
+def test_json_is_one_line_and_nothing_else(benchmark: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", *benchmark, "--method", "corevad-raw", "--json", "--resamples", "0"]) == 0
+    found = printed(capsys)
+    assert (found["method"], found["final_stage"]) == ("corevad-raw", "raw_labels")
+    value = found["raw_labels"]["roc_auc"]
+    assert found["figures"]["roc_auc"] == {"value": pytest.approx(value), "low": None, "high": None}
+
+
+def test_options_may_come_before_the_data_set(benchmark: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", *benchmark[1:], "--method", "corevad-raw", "--resamples", "20", benchmark[0]]) == 0
+    assert capsys.readouterr().out.startswith("corevad-raw on ucf-crime: 24 videos, 14232 frames\n")
+
+
+def test_two_runs_are_compared_by_their_folders(
+    benchmark: list[str], vectors: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, weighed = str(tmp_path / "plain"), str(tmp_path / "weighed")
+    options = ["--method", "online", "--resamples", "20"]
+    assert run(["replay", *benchmark, *options, "--out", plain]) == 0
+    assert run(["replay", *benchmark, *options, "--out", weighed, "--vectors", vectors]) == 0
+    assert f"report in {weighed}" in capsys.readouterr().out
+    assert run(["replay", "compare", plain, weighed, "--json"]) == 0
+    differences = printed(capsys)
+    assert set(differences["roc_auc"]) == {"value", "low", "high", "p"}
+    assert run(["replay", "compare", plain, weighed]) == 0
+    assert capsys.readouterr().out.startswith("B - A ")
+
+
+def test_tuning_writes_a_file_that_replay_and_watch_take(
+    benchmark: list[str], vectors: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tuned"
+    tries = ["--scorings", "3", "--policies", "4", "--folds", "3", "--resamples", "10"]
+    parts = ["--vectors", vectors, "--parts", "meaning,memory"]
+    assert run(["replay", "tune", *benchmark, *parts, *tries, "--out", str(out), "--json"]) == 0
+    found = printed(capsys)
+    assert found["method"] == "online, out of fold"
+    assert len(found["folds"]["roc_auc"]) == 3
+    assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "report.html", "report.md", "tuned.yaml"]
+    config = out / "tuned.yaml"
+    options = ["--method", "online", "--vectors", vectors, "--config", str(config), "--resamples", "0", "--json"]
+    assert run(["replay", *benchmark, *options]) == 0
+    settings = printed(capsys)["settings"]
+    assert settings["parameters"] == "smoothing and alerts from tuned.yaml"
+    assert f"open {load(config).defaults.alerts.open}," in settings["alerts"]
+
+
+def test_sentence_vectors_need_an_encoder(
+    benchmark: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    options = ["--encoder", "a-model", "--vectors", str(tmp_path / "v.npz")]
+    assert run(["replay", "embed", *benchmark[3:], *options]) == 2
+    assert "pip install sentence-transformers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["ucf-crim", "--method", "corevad"], "no data set is called 'ucf-crim': did you mean ucf-crime?"),
+        (["ucf-crime", "--method", "corevat"], "no method is called 'corevat': there are online, corevad-raw, "),
+        (["ucf-crime", "--method", "corevad", "--vectors", "v"], "corevad takes neither --vectors nor --config"),
+        (["ucf-crime"], "Missing option '--method'."),
+        (["tune", "ucf-crime", "--out", "x", "--parts", "mood"], "no part is called 'mood'"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    arguments: list[str], line: str, benchmark: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["replay", *arguments, *benchmark[1:]]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert line in said
+
+
+def test_without_the_extra_it_says_what_to_install(
+    benchmark: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("scipy", "offline_eval")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    assert run(["replay", *benchmark, "--method", "corevad"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said == "vigil: vigil replay needs scipy, which is not installed: pip install 'vigil-vad[eval]'"
+
+
+def test_whoever_asks_for_nothing_gets_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay"]) == 2
+    said = capsys.readouterr().err
+    assert all(word in said for word in ("DATASET", "compare", "tune", "embed"))
