@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Literal, TextIO
@@ -23,6 +21,7 @@ from rich.text import Text
 from engine.errors import FeedError
 from stream.feed import AlertMessage, Event, Garbage, Link, Missed, Received, subscribe
 from stream.feed.messages import encode
+from stream.printable import printable
 
 INTERRUPTED = 130  # as the shell counts a program that Ctrl-C ended, so `vigil listen --count 1 && next` stops there
 
@@ -31,8 +30,6 @@ _WIDE = 100  # from here on it has room after them
 _UNDER = _COLUMNS["time"] + 2  # where a line begins that stands under them
 _TYPE_STYLES = {"new": Style(color="red", bold=True), "update": Style(color="yellow"), "end": Style(color="green")}
 _DIM = Style(dim=True)
-_STEERING = {"Cc", "Cs", "Cn", "Zl", "Zp"}  # Unicode categories that are no text
-_REORDERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # makes text read otherwise than it is
 
 
 def listen(
@@ -76,9 +73,8 @@ def listen(
 
 
 def harmless(text: str) -> str:
-    """The text in one line, with every character that could steer a terminal or reorder the line shown as �."""
-    text = _REORDERING.sub("�", " ".join(text.split()))
-    return "".join("�" if unicodedata.category(character) in _STEERING else character for character in text)
+    """The text in one line, `printable`."""
+    return printable(" ".join(text.split()))
 
 
 def sentence(message: AlertMessage) -> str:

@@ -25,7 +25,10 @@ class Metrics:
             "vigil_frames_captured_total", "Frames on the camera's sampling grid.", of_camera, registry=registry
         )
         self.frames_dropped = Counter(
-            "vigil_frames_dropped_total", "Captured frames in no window.", ("camera", "reason"), registry=registry
+            "vigil_frames_dropped_total",
+            "Pictures lost on their way to a window.",
+            ("camera", "reason"),
+            registry=registry,
         )
         self.windows_scored = Counter(
             "vigil_windows_scored_total", "Windows that a scorer judged.", of_camera, registry=registry

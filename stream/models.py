@@ -39,7 +39,9 @@ def find_model(model: str) -> Path:
     try:
         import huggingface_hub
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed", advice="pip install 'vigil-vad[vlm]'") from error
+        raise UsageError(
+            f"{error.name} is not installed", advice="pip install -e '.[vlm]' in Vigil's folder"
+        ) from error
 
     repo, revision = parsed["repo"], parsed["revision"]
     try:

@@ -52,10 +52,12 @@ class StreamClock:
 
     def foresee(self, raw_s: float | None, now_s: float) -> Stamp:
         """Where a packet that is not decoded yet will about lie: good enough to file it, not to sample it."""
+        if self._by_arrival:
+            raw_s = None
         if self._break or (raw_s is not None and self._far(raw_s)):
             resumes_s = now_s if self.live or not self._epoch_s else self._resumes_s()
             return Stamp(self._segment + 1, 0.0, resumes_s)
-        pts_s = (self._last_raw_s if raw_s is None or self._by_arrival else raw_s) - self._base_s
+        pts_s = (self._last_raw_s if raw_s is None else raw_s) - self._base_s
         return Stamp(self._segment, pts_s, self._epoch_s + pts_s)
 
     def interrupt(self, why: str) -> None:

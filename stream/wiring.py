@@ -79,7 +79,8 @@ def make_internvl2_scorer(config: InternVL2ScorerConfig) -> Scorer:
         from engine.internvl2.scorer import InternVL2Scorer, InternVL2Settings
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"the scorer internvl2 needs {error.name}, which is not installed", advice="pip install 'vigil-vad[vlm]'"
+            f"the scorer internvl2 needs {error.name}, which is not installed",
+            advice="pip install -e '.[vlm]' in Vigil's folder",
         ) from error
     device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     dtype = config.dtype if config.dtype != "auto" else "bfloat16" if device == "cuda" else "float32"

@@ -56,7 +56,9 @@ def verify(checkpoint: Path, oracle: Path | None) -> tuple[dict[str, Any], list[
         from engine.internvl2.load import load
         from engine.internvl2.tokenizer import load_tokenizer
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed", advice="pip install 'vigil-vad[vlm]'") from error
+        raise UsageError(
+            f"{error.name} is not installed", advice="pip install -e '.[vlm]' in Vigil's folder"
+        ) from error
 
     tensors, chat, strings = _oracles(checkpoint, oracle)
     findings = Findings()

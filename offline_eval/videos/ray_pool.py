@@ -189,7 +189,7 @@ def _import_ray() -> Any:
     try:
         return import_module("ray")
     except ImportError as error:
-        raise UsageError("--ray needs Ray", advice="install vigil-vad[ray]") from error
+        raise UsageError("--ray needs Ray", advice="pip install -e '.[ray]' in Vigil's folder") from error
 
 
 def _line(error: BaseException) -> str:

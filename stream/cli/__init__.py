@@ -14,7 +14,8 @@ from typer.exceptions import TyperException
 
 from engine.errors import ConfigError, VigilError
 from stream.cli import config, demo, doctor, listen, replay, watch
-from stream.cli.logs import log_to_stderr, printable
+from stream.cli.logs import log_to_stderr
+from stream.printable import printable
 
 app = typer.Typer(
     help="Watch cameras and say, in words and while it is still going on, that something abnormal is happening.",

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stream.cli.logs import printable
 from stream.cli.options import cameras_of
 from stream.config import from_mapping
 from stream.doctor.findings import Finding, Verdict, take
+from stream.printable import printable
 
 log = logging.getLogger(__name__)
 

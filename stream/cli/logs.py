@@ -6,6 +6,8 @@ import logging
 import sys
 import time
 
+from stream.printable import printable
+
 
 def log_to_stderr(*, debug: bool = False) -> None:
     """One line a record: time, camera, what happened. Records of warnings and above carry their level."""
@@ -34,8 +36,3 @@ class _Line(logging.Formatter):
         if record.exc_info and self._debug:
             line += "\n" + self.formatException(record.exc_info)
         return line
-
-
-def printable(text: str) -> str:
-    """`text` without characters that steer a terminal: what models and cameras say is data."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -162,6 +162,41 @@ def tune(
     return 0
 
 
+@app.command("judge")
+def judge(
+    dataset: DatasetName,
+    annotations: Annotations,
+    videos: Annotated[Path, typer.Option(help="The folder of the data set's videos.")],
+    out: Annotated[Path, typer.Option(help="The folder of the store; a run that was stopped goes on in it.")],
+    workers: Annotated[int, typer.Option(min=1, help="Videos that are read at once.")] = 2,
+    shard: Annotated[
+        str | None, typer.Option(help="Only part i of n of the videos, as i/n: for several machines.")
+    ] = None,
+    ray: Annotated[str | None, typer.Option(help="The address of a Ray cluster whose nodes do the work.")] = None,
+    allow_missing: AllowMissing = False,
+    ends: LabelEnd = Ends.EXCLUSIVE,
+) -> int:
+    """Have the motion scorer judge a data set's videos, on the live path, and store every judgement."""
+    with _extra():
+        from offline_eval.datasets import LabelEnds
+        from offline_eval.videos.command import replay_from_videos
+        from offline_eval.videos.scorers import motion
+
+        logging.getLogger("stream.session").setLevel(logging.WARNING)  # every video begins a segment
+        return replay_from_videos(
+            dataset,
+            annotations,
+            videos,
+            motion(),
+            out=out,
+            ends=LabelEnds(ends.value),
+            workers=workers,
+            shard=shard,
+            ray=ray,
+            allow_missing=allow_missing,
+        )
+
+
 @app.command("embed")
 def embed(
     responses: Responses,
@@ -188,7 +223,8 @@ def _extra() -> Iterator[None]:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
         raise UsageError(
-            f"vigil replay needs {error.name}, which is not installed", advice="pip install 'vigil-vad[eval]'"
+            f"vigil replay needs {error.name}, which is not installed",
+            advice="pip install -e '.[eval]' in Vigil's folder",
         ) from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import Mapping
 from enum import StrEnum
@@ -103,12 +102,14 @@ def watch(
         loop = asyncio.get_running_loop()
 
         def on_signal() -> None:
-            if stop.is_set():
-                os._exit(130)
+            for number in signals:  # the next one ends the process, whatever the loop is doing then
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_DFL)
             log.info("stopping; once more to force")
             stop.set()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
             loop.add_signal_handler(number, on_signal)
         if lasting_s is not None:
             loop.call_later(lasting_s, stop.set)

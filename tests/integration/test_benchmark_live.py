@@ -18,6 +18,6 @@ def test_a_quick_run_reports_a_finite_number_for_each_measure_of_its_parts() -> 
     values = {each["name"]: each["value"] for each in found["measures"]}
     assert found["quick"]
     assert found["environment"]["cores"] >= 1
-    assert sum("capturing" in name for name in values) == 4
+    assert sum("capturing" in name for name in values) == 6
     assert sum("subscriber has the alert" in name for name in values) == 2
     assert all(0 < value < 1e6 for value in values.values())

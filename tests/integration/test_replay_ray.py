@@ -21,7 +21,7 @@ from offline_eval.videos.run import LocalReplayer, Summary, replay_videos
 from offline_eval.videos.scorers import Recipe, motion
 from tests.unit.offline_eval.videos.made import Heard, folder_of, without_timings
 
-NO_RAY = "Ray is not installed: pip install 'vigil-vad[ray]'"
+NO_RAY = "Ray is not installed: pip install -e '.[ray]' in Vigil's folder"
 LENGTHS_S = {"a": 14.0, "b": 13.0, "c": 12.0, "d": 11.0, "e": 10.0}
 
 

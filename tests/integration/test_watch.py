@@ -226,6 +226,23 @@ def test_a_camera_that_goes_and_returns_is_told_and_recovered_and_costs_the_othe
     assert len(windows) >= 5
 
 
+def test_a_second_signal_ends_it_at_once_although_a_camera_does_not_answer(
+    vigil: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        camera = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x"
+        feed = f"tcp://127.0.0.1:{free_port()}"
+        process = vigil("watch", camera, "--data", tmp_path, "--feed", feed, "--http", "off")
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            assert process.stdout is not None
+            while "once more" not in process.stdout.readline():  # pytest's timeout bounds it
+                pass
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == -signal.SIGINT
+
+
 @pytest.mark.parametrize("options", [[], ["--exit-at-end"]])
 def test_a_source_that_does_not_exist_ends_with_one_line_and_exit_code_1(
     vigil: Callable[..., subprocess.Popen[str]], options: list[str], tmp_path: Path

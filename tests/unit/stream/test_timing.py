@@ -89,6 +89,16 @@ def test_stamps_at_the_wrong_speed_are_replaced_by_arrival_times(speed: float) -
     assert stamps[-1].pts_s - stamps[-11].pts_s == pytest.approx(1.0)
 
 
+def test_packets_whose_stamps_are_not_trusted_are_filed_with_the_last_picture() -> None:
+    clock = StreamClock(live=True)
+    stamps = known(run(clock, [n / 20 for n in range(1200)], step_s=0.1))  # half the speed of time
+    last = stamps[-1]
+    assert last.segment == 1
+    packet = clock.foresee(60.0, EPOCH + 120.0)
+    assert (packet.segment, packet.broke) == (last.segment, "")
+    assert (packet.pts_s, packet.time_s) == pytest.approx((last.pts_s, last.time_s))
+
+
 def test_a_burst_at_the_start_and_a_hiccup_are_no_lie() -> None:
     arrivals = [0.0] * 50 + [n / 10 for n in range(400)]  # five seconds at once, then as they come
     arrivals[200:240] = [arrivals[240]] * 40  # held up for four seconds

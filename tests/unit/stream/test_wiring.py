@@ -52,7 +52,7 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
         if name.partition(".")[0] in ("torch", "transformers") or name == "engine.internvl2.scorer":
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(UsageError, match=r"needs torch, which is not installed: pip install 'vigil-vad\[vlm\]'"):
+    with pytest.raises(UsageError, match=r"needs torch, which is not installed: pip install -e '\.\[vlm\]'"):
         make_scorer(from_mapping(internvl2()))
 
 

@@ -132,7 +132,7 @@ def test_without_the_extra_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "scipy", None)
     assert run(["replay", *benchmark, "--method", "corevad"]) == 2
     (said,) = capsys.readouterr().err.splitlines()
-    assert said == "vigil: vigil replay needs scipy, which is not installed: pip install 'vigil-vad[eval]'"
+    assert said == "vigil: vigil replay needs scipy, which is not installed: pip install -e '.[eval]' in Vigil's folder"
 
 
 def test_whoever_asks_for_nothing_gets_the_help(capsys: pytest.CaptureFixture[str]) -> None:
