@@ -79,7 +79,7 @@ def command(
     """
     overrides = _overrides(sources or [], scorer, responses, model, feed, http, data, pace)
     settings = load(config, overrides=overrides) if config else from_mapping(overrides)
-    if not settings.cameras:
+    if not any(camera.enabled for camera in settings.cameras.values()):
         raise UsageError("nothing to watch", advice="name a source, such as synthetic://, or a file with -c")
     return watch(settings, record=record, lasting_s=lasting, exit_at_end=exit_at_end)
 

@@ -254,6 +254,16 @@ def test_a_source_that_does_not_exist_ends_with_one_line_and_exit_code_1(
     assert said.splitlines()[-1].startswith("vigil: nothing.mp4")
 
 
+def test_a_file_whose_cameras_are_all_turned_off_is_nothing_to_watch(
+    vigil: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "vigil.yaml").write_text("cameras: {front: {source: 'synthetic://', enabled: false}}")
+    process = vigil("watch", "-c", tmp_path / "vigil.yaml", "--data", tmp_path / "data")
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "nothing to watch" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

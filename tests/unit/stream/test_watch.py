@@ -24,6 +24,7 @@ from stream.alerts import KEPT_S
 from stream.clock import ManualClock
 from stream.config import CameraConfig, WatchConfig, from_mapping
 from stream.feed.publisher import FeedPublisher
+from stream.keeper import CameraKeeper
 from stream.outbox import Outbox
 from stream.responses import read_responses
 from stream.sources.base import Source
@@ -285,7 +286,24 @@ def test_a_port_that_is_taken_is_one_clear_error_and_leaves_nothing_behind(tmp_p
         settings = config(tmp_path, cameras, feed={"bind": other.bound_endpoint})
         with pytest.raises(FeedError, match="another Vigil"):
             asyncio.run(Watch(settings, rising([0.1])).run(asyncio.Event()))
-    assert not {t.name for t in threading.enumerate()} & {"evidence", "vigil-scorer", "vigil-outbox"}
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("vigil-")] == []
+
+
+def test_a_camera_that_cannot_be_started_is_an_error_that_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = CameraKeeper.start
+
+    def start_one(keeper: CameraKeeper) -> None:
+        if keeper.camera == "second":
+            raise RuntimeError("can't start new thread")
+        start(keeper)
+
+    monkeypatch.setattr(CameraKeeper, "start", start_one)
+    cameras = {name: {"source": SCENE.format(3600), "pace": "realtime"} for name in ("first", "second")}
+    with pytest.raises(RuntimeError, match="new thread"):
+        asyncio.run(Watch(config(tmp_path, cameras), rising([])).run(asyncio.Event()))
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("vigil-")] == []
 
 
 def test_a_recorded_run_is_answered_again_as_it_was(tmp_path: Path) -> None:
