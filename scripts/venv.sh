@@ -37,8 +37,8 @@ install_into_venv() {
   make_venv
   local stamp=".venv/installed-${1:-core}"
   cmp -s pyproject.toml "$stamp" && return
-  say "Installing Vigil${1:+ with $1} into .venv; fetching its packages may take some minutes ..."
-  if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${1:+[$1]}"; then
+  say "Installing Vigil${1:+ with $1} into .venv; its packages are fetched once ..."
+  if ! .venv/bin/python -m pip install --disable-pip-version-check --editable ".${1:+[$1]}"; then
     fail "Vigil could not be installed; pip says why above. Its packages come over the network once: behind a proxy" \
       "set HTTPS_PROXY, with a mirror PIP_INDEX_URL, and run the same command again."
   fi

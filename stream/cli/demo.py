@@ -33,7 +33,8 @@ Next:
   .venv/bin/vigil watch rtsp://USER:PASSWORD@ADDRESS/PATH    your own camera
   .venv/bin/vigil watch VIDEO.mp4                            a file; 0 is a webcam
   .venv/bin/vigil listen                                     in another terminal
-  .venv/bin/vigil doctor                                     is all well here?"""
+  .venv/bin/vigil doctor                                     is all well here?
+  --scorer internvl2 --model DIR_OR_ID                       InternVL2 as the judge: see README.md"""
 
 
 def command(
