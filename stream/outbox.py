@@ -52,7 +52,7 @@ class Outbox:
         self._now = now
         self.set_aside: Path | None = None
         with self._failing("opened"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # what cameras saw is for this user only
             try:
                 self._db, self.epoch = _open(path, now)
             except _DamagedError as error:

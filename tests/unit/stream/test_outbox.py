@@ -228,3 +228,8 @@ def test_a_killed_writer_loses_nothing_that_it_said_was_written(path: Path, cloc
             assert seqs(outbox) == list(range(1, outbox.last_seq + 1))
             epochs.add(outbox.epoch)
     assert len(epochs) == 1
+
+
+def test_a_new_data_folder_is_for_its_user_only(tmp_path: Path) -> None:
+    with Outbox(tmp_path / "data" / "outbox.sqlite3", ManualClock().time):
+        assert (tmp_path / "data").stat().st_mode & 0o077 == 0
