@@ -30,7 +30,7 @@ def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
         raise ImportError(name)
 
     monkeypatch.setattr(ray_pool, "import_module", missing)
-    with pytest.raises(UsageError, match=r"vigil-vad\[ray\]"):
+    with pytest.raises(UsageError, match=r"pip install -e '\.\[ray\]'"):
         ray_pool.RayReplayer("auto", motion(), WindowPlan())
 
 
