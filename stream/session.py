@@ -176,10 +176,6 @@ class CameraSession:
         if source is not None:
             source.close()
 
-    @property
-    def stopped(self) -> bool:
-        return self._stop.is_set()
-
     def _take(self, item: StreamInfo | EncodedPacket | Picture, source: Source, times: StreamClock) -> None:
         self._stats.touched_s = self._clock.monotonic()
         match item:
