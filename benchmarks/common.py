@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.machine import cpu_model
+
 _TEXTURE_SEED = 7
 WALKERS = 6
 
@@ -141,7 +143,7 @@ class Environment:
 def environment() -> Environment:
     """Of this process."""
     return Environment(
-        cpu=_cpu_model(),
+        cpu=cpu_model(),
         cores=len(os.sched_getaffinity(0)),
         memory_gb=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         system=f"{platform.system()} {platform.machine()}",
@@ -149,8 +151,3 @@ def environment() -> Environment:
         pyav=av.__version__,
         ffmpeg=av.ffmpeg_version_info,
     )
-
-
-def _cpu_model() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

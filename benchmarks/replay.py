@@ -15,12 +15,13 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.measures import Measure, table
+from offline_eval.material import read_material
 from offline_eval.metrics import Track
 from offline_eval.metrics.frames import frame_figures
 from offline_eval.metrics.intervals import RESAMPLES, resamples
 from offline_eval.metrics.tracks import Floats
 from offline_eval.procedures import published
-from offline_eval.replay import read_material, replay
+from offline_eval.replay import replay
 
 TIMED_RESAMPLES = 3
 

@@ -65,6 +65,7 @@ class MicroBatcher:
         self._order: deque[str] = deque()  # cameras, least recently served first
         self._counts: dict[str, Counts] = {}
         self._closed = False
+        self._woken = False
         self._changed = threading.Condition()
 
     def offer(self, window: Window, overflow: Overflow = Overflow.KEEP_LATEST) -> bool:
@@ -89,11 +90,12 @@ class MicroBatcher:
         return accepted
 
     def take(self, timeout_s: float | None = None) -> list[Window]:
-        """The next batch, oldest-served camera first; empty after `timeout_s` or when closed and drained."""
+        """The next batch, oldest-served camera first; empty after `timeout_s`, `wake`, or when closed and drained."""
         drops: list[tuple[Window, Drop]] = []
         batch: list[Window] = []
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or any(self._waiting.values()), timeout_s)
+            self._changed.wait_for(lambda: self._closed or self._woken or any(self._waiting.values()), timeout_s)
+            self._woken = False
             now = self._monotonic()
             while len(batch) < self._max_batch and any(self._waiting.values()):
                 for camera in list(self._order):
@@ -113,6 +115,12 @@ class MicroBatcher:
             self._changed.notify_all()
         self._let_go(drops)
         return batch
+
+    def wake(self) -> None:
+        """Have `take` return, even without windows: who takes has something else to do."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
 
     def settle(self, window: Window, *, unknown: bool) -> None:
         """A taken window has been judged."""
@@ -147,6 +155,13 @@ class MicroBatcher:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    @property
+    def waiting_s(self) -> float:
+        """The age of the oldest window that waits; 0 when none does."""
+        with self._changed:
+            oldest_s = min((queue[0][0].end.arrival_s for queue in self._waiting.values() if queue), default=None)
+            return 0.0 if oldest_s is None else max(0.0, self._monotonic() - oldest_s)
 
     def pending(self, camera: str) -> int:
         with self._changed:

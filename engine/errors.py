@@ -6,9 +6,11 @@ VigilError
 └── RuntimeFault        something failed while running                              exit 1
     ├── SourceError     a camera or file; carries a `SourceFault` code
     ├── ScorerError     a scorer raised, hung or answered garbage
-    │   └── CheckpointError  a model's files are missing, damaged or of a kind that can't be loaded
+    │   ├── CheckpointError  a model's files are missing, damaged or of a kind that can't be loaded
+    │   └── DeviceLostError  the device that a model runs on is gone for this process  exit 75
     ├── EvidenceError   a snapshot or clip could not be written
     ├── OutboxError     the outbox could not be opened or written
+    ├── BridgeError     a bridge could not deliver an alert, or not keep its ledger
     └── FeedError       the alert feed could not be bound, reached or understood
 
 Every message is one line that says what failed and where; `advice` says what to try. Neither ever
@@ -69,7 +71,7 @@ class SourceFault(StrEnum):
 
 ADVICE: dict[SourceFault, str] = {
     SourceFault.UNREACHABLE: "check the address, the network and that the camera has power",
-    SourceFault.REFUSED: "the host is up but the port is closed: check the port (RTSP is usually 554)",
+    SourceFault.REFUSED: "the host is up but the port is closed: check the port",
     SourceFault.UNAUTHORIZED: "set the user and password in the URL, or as ${NAME} in the configuration",
     SourceFault.NOT_FOUND: "check the path: cameras name their streams differently, see the camera's manual",
     SourceFault.UNSUPPORTED: "set the camera to H.264 or H.265, or run `vigil doctor` to see the codecs here",
@@ -97,12 +99,22 @@ class CheckpointError(ScorerError):
     """A model's files are missing, damaged, or of a kind that can't be loaded."""
 
 
+class DeviceLostError(ScorerError):
+    """The device that a model runs on is gone, and only a new process gets it back."""
+
+    exit_code = 75  # sysexits.h: "temporary failure"; a supervisor starts Vigil again
+
+
 class EvidenceError(RuntimeFault):
     """A snapshot or clip could not be written or read."""
 
 
 class OutboxError(RuntimeFault):
     """The outbox could not be opened, written or read."""
+
+
+class BridgeError(RuntimeFault):
+    """A bridge could not deliver an alert, or not read or write its ledger."""
 
 
 class FeedError(RuntimeFault):

@@ -9,25 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
+from engine.cleaning import Cleaned
+from engine.encoder import TextEncoder
 from engine.errors import UsageError
 from engine.memory import Floats, Habit, Refinement
 from engine.prompts.scenes import ABNORMAL, CALM
 from engine.types import Judgement
-
-
-class TextEncoder(Protocol):
-    """Turns sentences into vectors whose dot product says how alike their meaning is: CLIP's text tower, or any other.
-
-    Called for every window: an encoder that is slow remembers what it was asked.
-    """
-
-    def embed(self, texts: Sequence[str]) -> Floats:
-        """[N, D], each row of length 1. May raise VigilError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +94,44 @@ class Meaning:
         self._just_now = Habit(settings.change_windows)
         self._scene = Habit(settings.scene_windows)
         self._refinement = Refinement(settings.memory_windows, settings.temperature)
+        self._newest: Floats | None = None  # the newest sentence, to be remembered when the next window comes
 
-    def push(self, judgement: Judgement) -> Judgement:
+    def push(self, judgement: Judgement, amended: Judgement | None = None) -> Cleaned:
+        before = None if amended is None else self._weigh(amended)
+        self._remember()
+        return Cleaned(self._weigh(judgement), before)
+
+    def skip(self) -> None:
+        return None  # the scene is the same
+
+    def reset(self) -> None:
+        self._newest = None
+        for part in (self._just_now, self._scene, self._refinement):
+            part.reset()
+
+    def _weigh(self, judgement: Judgement) -> Judgement:
+        self._newest = None
         if judgement.score is None or not judgement.text:
             return judgement
         settings, vector = self._settings, self._encoder.embed((judgement.text,))[0]
-        refined = self._refinement.push(vector, judgement.score)
+        self._newest = vector
+        refined = self._refinement.refine(vector, judgement.score)
         meant = _sigmoid(settings.slope * self._scenes.lean(vector) + settings.offset)
         changed = 1 - settings.change_weight * (1 - self._unlike(self._just_now, vector))
         alarming = refined * meant * changed
         score = alarming + settings.scene_weight * (self._unlike(self._scene, vector) - alarming)
         return replace(judgement, score=min(1.0, max(0.0, score)))
 
-    def reset(self) -> None:
-        for part in (self._just_now, self._scene, self._refinement):
-            part.reset()
+    def _remember(self) -> None:
+        """The newest window is amended no more."""
+        if self._newest is not None:
+            self._just_now.add(self._newest)
+            self._scene.add(self._newest)
+            self._refinement.keep()
 
     def _unlike(self, habit: Habit, vector: Floats) -> float:
-        """How unlike what came before, from 0 to 1, where 1 is another topic. Remembers the vector."""
-        surprise = habit.surprise(vector)
-        habit.add(vector)
-        return min(1.0, max(0.0, surprise / self._scenes.spread))
+        """How unlike what came before, from 0 to 1, where 1 is another topic."""
+        return min(1.0, max(0.0, habit.surprise(vector) / self._scenes.spread))
 
 
 def _sigmoid(value: float) -> float:

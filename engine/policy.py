@@ -178,6 +178,10 @@ class AlertPolicy:
             return decisions + self._watch(known)
         return decisions + self._follow(self._event, known)
 
+    def update(self) -> Decision | None:
+        """The open event as it is now, for who has other news of it; None when none is open."""
+        return None if self._event is None else self._decide(DecisionType.UPDATE, self._event)
+
     def tick(self, time_s: float) -> list[Decision]:
         """Time has passed: an event that no known score has come for since `no_data_after_s` is ended."""
         return self._end_if_due(time_s) if self._silent(time_s) else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from engine.errors import UsageError
@@ -20,7 +20,8 @@ _pts_s = attrgetter("pts_s")
 class Response:
     """What was once said of one window, named by its camera and either its index or its end's `pts_s`.
 
-    Without a `segment` it is good for every segment of the camera. A response without a score is unknown.
+    Without a `segment` it is good for every segment of the camera. A response without a score is unknown. One with a
+    `definition` was given by that further definition of the camera.
     """
 
     camera: str
@@ -31,6 +32,7 @@ class Response:
     text: str | None = None
     boxes: tuple[Box, ...] = ()
     reason: str = ""
+    definition: str | None = None
 
     def __post_init__(self) -> None:
         if (self.index is None) == (self.pts_s is None):
@@ -64,15 +66,22 @@ class RecordedScorer:
         self.info = ModelInfo("recorded", name)
         self.frame_size = frame_size
         self._max_age_s = max_age_s
-        self._indexed: dict[tuple[str, int | None, int], Response] = {}
-        self._timed: dict[tuple[str, int | None], list[Response]] = {}
+        self._further: dict[str, dict[str, None]] = {}  # camera -> its further definitions, in their order
+        self._indexed: dict[tuple[str, str | None, int | None, int], Response] = {}
+        self._timed: dict[tuple[str, str | None, int | None], list[Response]] = {}
         for response in responses:
             self._add(response)
         for timed in self._timed.values():
             timed.sort(key=_pts_s)
 
     def score(self, windows: Sequence[Window]) -> Sequence[Judgement]:
-        return [self._answer(window) for window in windows]
+        return [
+            replace(
+                self._answer(window),
+                further={name: self._answer(window, name) for name in self._further.get(window.camera, ())},
+            )
+            for window in windows
+        ]
 
     def forget(self, camera: str) -> None:
         """Nothing: what was recorded of a camera holds when it is added again."""
@@ -82,10 +91,13 @@ class RecordedScorer:
         self._timed.clear()
 
     def _add(self, response: Response) -> None:
+        if response.definition is not None:
+            self._further.setdefault(response.camera, {})[response.definition] = None
+        place = (response.camera, response.definition, response.segment)
         if response.index is None:
-            self._timed.setdefault((response.camera, response.segment), []).append(response)
+            self._timed.setdefault(place, []).append(response)
             return
-        key = (response.camera, response.segment, response.index)
+        key = (*place, response.index)
         if key in self._indexed:
             raise UsageError(
                 f"two responses for window {response.index} of camera {response.camera}",
@@ -93,16 +105,17 @@ class RecordedScorer:
             )
         self._indexed[key] = response
 
-    def _answer(self, window: Window) -> Judgement:
+    def _answer(self, window: Window, definition: str | None = None) -> Judgement:
         for segment in (window.segment, None):
-            found = self._indexed.get((window.camera, segment, window.index)) or self._newest(window, segment)
+            key = (window.camera, definition, segment)
+            found = self._indexed.get((*key, window.index)) or self._newest(window, key)
             if found is not None:
                 return found.judgement()
         place = f"window {window.index}, {window.end.pts_s:.3f} s of segment {window.segment}"
         return Judgement.unknown(f"no response recorded for {window.camera}, {place}")
 
-    def _newest(self, window: Window, segment: int | None) -> Response | None:
-        timed = self._timed.get((window.camera, segment), [])
+    def _newest(self, window: Window, key: tuple[str, str | None, int | None]) -> Response | None:
+        timed = self._timed.get(key, [])
         end_s = window.end.pts_s
         at = bisect_right(timed, end_s + EDGE_TOLERANCE_S, key=_pts_s)
         if at and end_s - _pts_s(timed[at - 1]) <= self._max_age_s:

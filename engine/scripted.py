@@ -1,11 +1,15 @@
-"""A scorer that says what it is told to: the shipped fake of the `Scorer` seam. Looks at no pixel."""
+"""Scorers that say what they are told to: the shipped fakes of the seams in `engine.scorer`. They look at no pixel."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
 
-from engine.types import Judgement, ModelInfo, Window
+from engine.scorer import Explanation, Request
+from engine.types import Definition, Judgement, ModelInfo, Window
 
 Answer = Judgement | float | None
 """A judgement, or its score alone; None is unknown."""
@@ -53,3 +57,33 @@ class ScriptedScorer:
         if answer is None:
             return Judgement.unknown("scripted as unknown")
         return answer if isinstance(answer, Judgement) else Judgement(answer)
+
+
+class ScriptedLanguageScorer(ScriptedScorer):
+    """Explains with a function of the request, one request a step. What the function raises, `explain` raises."""
+
+    def __init__(
+        self,
+        answers: Callable[[Window], Answer] | Sequence[Answer],
+        explanations: Callable[[Request], Explanation],
+        **options: Any,
+    ) -> None:
+        super().__init__(answers, **options)
+        self.definitions: dict[str, tuple[Definition, ...]] = {}  # as they were told
+        self.requests: list[Request] = []  # as they came
+        self._explanations = explanations
+
+    def define(self, camera: str, definitions: Sequence[Definition]) -> None:
+        self.definitions[camera] = tuple(definitions)
+
+    def forget(self, camera: str) -> None:
+        super().forget(camera)
+        self.definitions.pop(camera, None)
+
+    def info_for(self, definition: Definition) -> ModelInfo:
+        return replace(self.info, prompt_sha256=sha256(repr(definition).encode()).hexdigest())
+
+    def explain(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Explanation]]:
+        for place, request in enumerate(requests):
+            self.requests.append(request)
+            yield {place: self._explanations(request)}

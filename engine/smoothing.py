@@ -7,9 +7,10 @@ in time, and a value from before the hole counts for less. Between resets time d
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import deque
-from typing import Protocol
+from typing import Protocol, Self
 
 from engine.errors import UsageError
 
@@ -28,6 +29,10 @@ class Smoother(Protocol):
         """Forget every value."""
         ...
 
+    def copy(self) -> Self:
+        """One in the same state, to go back to."""
+        ...
+
 
 class NoSmoothing:
     """Each value as it is."""
@@ -42,6 +47,9 @@ class NoSmoothing:
 
     def reset(self) -> None:
         self._last = None
+
+    def copy(self) -> Self:
+        return copy.copy(self)
 
 
 class Ewma:
@@ -71,6 +79,9 @@ class Ewma:
     def reset(self) -> None:
         self._mean = None
 
+    def copy(self) -> Self:
+        return copy.copy(self)
+
 
 class OneSidedGaussian:
     """The past half of a Gaussian: a value `age` seconds old weighs exp(-(age / sigma_s)^2 / 2), up to `length_s`."""
@@ -96,6 +107,11 @@ class OneSidedGaussian:
     def reset(self) -> None:
         self._points.clear()
         self._last = None
+
+    def copy(self) -> Self:
+        same = copy.copy(self)
+        same._points = self._points.copy()
+        return same
 
 
 def _positive(what: str, seconds: float) -> float:

@@ -6,8 +6,8 @@ since the Unix epoch; `arrival_s` is the process's monotonic clock. See docs/tim
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -67,6 +67,24 @@ class Window:
         """The newest frame: the window's end in every clock."""
         return self.frames[-1]
 
+    def copy(self) -> Window:
+        """The same window with pixels of its own: for whoever needs it for longer than the camera can wait."""
+        frames = tuple(replace(frame, image=frame.image.copy()) for frame in self.frames)
+        return replace(self, frames=frames, release=_nothing)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What counts as abnormal, in a user's words.
+
+    `name` is what alerts call it. Without a `text` it is the usual crimes, accidents and dangers; `ignore` says what
+    never counts.
+    """
+
+    name: str = "default"
+    text: str | None = None
+    ignore: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -84,7 +102,9 @@ class Judgement:
     """What a scorer says of one window.
 
     `score` is in [0, 1], or None for unknown, and then `reason` says why: unknown is never "normal".
-    `worst` is the index in the window's frames of the one that speaks most for the score.
+    `worst` is the index in the window's frames of the one that speaks most for the score. `vector` is what the
+    window looks like, to be compared with sentences. A camera may have several definitions: the judgement is by
+    the first one, and `further` holds those by the others, by their names.
     """
 
     score: float | None
@@ -93,6 +113,7 @@ class Judgement:
     boxes: tuple[Box, ...] = ()
     worst: int = -1
     reason: str = ""
+    further: Mapping[str, Judgement] = field(default_factory=dict)
 
     @classmethod
     def unknown(cls, reason: str) -> Judgement:
@@ -115,6 +136,7 @@ class ScorePoint:
     `score` is the smoothed one that the alert policy sees, None until the first known judgement;
     `raw` and `cleaned` are this window's own, None when unknown. `held` marks a point that repeats the
     last value because its judgement is unknown. `length_s` is how far back from `time_s` its window looks.
+    Where cleaning looks ahead, `amended` is the point before in the light of this one.
     """
 
     camera: str
@@ -130,3 +152,4 @@ class ScorePoint:
     boxes: tuple[Box, ...] = ()
     reason: str = ""
     length_s: float = 0.0
+    amended: ScorePoint | None = None

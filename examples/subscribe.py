@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import sys
 
-from stream.feed import DEFAULT_ENDPOINT, AlertMessage, Link, Missed, Received, Restarted, subscribe
+from stream.feed import DEFAULT_ENDPOINT, AlertMessage, Link, Missed, NoCatchUp, Received, Restarted, subscribe
 
 
 def main(endpoint: str) -> None:
-    with subscribe(endpoint) as feed:  # kinds=("alerts", "status", "scores") for more, cameras=["front"] for less
+    # kinds=("alerts", "status", "scores") for more, cameras=["front"] for less, since="all" for what was told before,
+    # position=Path("FILE") to go on where the last run was
+    with subscribe(endpoint) as feed:
         for event in feed:
             match event:
                 case Received(message=AlertMessage() as alert, jpeg=jpeg):
@@ -20,6 +22,8 @@ def main(endpoint: str) -> None:
                     print(f"{alert.type:6} {alert.camera}: {alert.explanation!r} ({alert.top_score:.2f}{picture})")
                 case Missed(topic, count):
                     print(f"missed {count} messages of {topic}")
+                case NoCatchUp(reason):
+                    print(f"what is missed can't be fetched: {reason}")
                 case Link() | Restarted():
                     print(f"the publisher: {event}")
             sys.stdout.flush()

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from engine.errors import ConfigError
-from engine.types import Judgement
 from offline_eval.datasets.base import video_name
 from offline_eval.datasets.parsing import read_json
-
-_RESPONSE = re.compile(r"\s*(anomalous|normal) scenes?\b\W*(.*)", re.IGNORECASE | re.DOTALL)
-
-
-def judgement_of(response: str) -> Judgement:
-    """What a response says: 1 for an anomalous verdict, 0 for a normal one, with its sentence. Else unknown."""
-    said = _RESPONSE.fullmatch(response)
-    if said is None:
-        return Judgement.unknown("the response has no verdict")
-    return Judgement(float(said[1].lower() == "anomalous"), text=said[2].strip() or None)
 
 
 def read_responses(path: Path) -> dict[str, tuple[str, ...]]:

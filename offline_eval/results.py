@@ -43,6 +43,7 @@ def metrics(run: Run) -> dict[str, Any]:
         "videos": len(report.videos),
         "frames": sum(each.video.known_frame_count() for each in report.videos),
         "segments": run.segments,
+        "unknown_segments": run.unknown,
         "coverage": {
             "annotated": coverage.annotated,
             **{name: list(getattr(coverage, name)) for name in ("missing", "unreadable", "wrong_length", "extra")},

@@ -7,13 +7,14 @@ from dataclasses import asdict
 
 import numpy as np
 
+from offline_eval.material import Material
 from offline_eval.metrics.intervals import Figure
 from offline_eval.procedures import (
     describe,
     online_about,
     online_replayed,
 )
-from offline_eval.replay import Material, Run, measure
+from offline_eval.replay import Run, measure
 from offline_eval.tuning import OBJECTIVE, SEARCHED, Search, Tuned
 
 TOLD = (
@@ -40,7 +41,7 @@ def out_of_fold_run(material: Material, tuned: Tuned, search: Search, *, resampl
         **{f"chosen on all videos, {name}": words for name, words in describe(tuned.chosen).items()},
     }
     replayed = [
-        online_replayed(each.video, material.responses[each.video.name], each.points, each.alerted)
+        online_replayed(each.video, material.said[each.video.name], each.points, each.alerted)
         for each in tuned.out_of_fold
     ]
     about = online_about(settings, tuned.chosen.policy.merge_gap_s, name="online, out of fold")
@@ -73,6 +74,9 @@ def configuration(material: Material, tuned: Tuned, search: Search, figures: Map
         "# another scale.",
         "",
         "defaults:",
+        "  cleaning:",
+        f"    neighbours: {'off' if chosen.meaning else 'text'}",
+        f"    meaning: {str(chosen.meaning is not None).lower()}",
         "  smoothing:",
         "    kind: ewma",
         f"    time_constant: {tuned.time_constant_s:g}s",

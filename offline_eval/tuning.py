@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from engine.encoder import TextEncoder
 from engine.errors import UsageError
-from engine.meaning import MeaningSettings, TextEncoder
+from engine.meaning import MeaningSettings
 from engine.policy import PolicySettings
 from engine.types import ScorePoint
 from offline_eval.datasets import Video
@@ -37,7 +38,7 @@ from offline_eval.metrics import Alerted
 from offline_eval.metrics.events import event_figures
 from offline_eval.metrics.frames import frame_figures
 from offline_eval.metrics.tracks import Figures, Floats, Ints
-from offline_eval.recorded import Responses
+from offline_eval.said import SaidOf
 
 FALSE_ALARMS_PER_HOUR = 8.0  # the budget of the search
 DELAY_S = 2.5
@@ -126,7 +127,7 @@ class Tuned:
 
 def tune(
     videos: Sequence[Video],
-    responses: Responses,
+    said: SaidOf,
     encoder: TextEncoder | None,
     fps: float,
     search: Search,
@@ -141,7 +142,7 @@ def tune(
     folds = stratified_folds(videos, search.folds, rng)
     choosers = [folds != fold for fold in range(search.folds)] + [np.ones(len(videos), bool)]
     resampled = [rng.multinomial(each.sum(), each / each.sum(), RESAMPLES) for each in choosers]
-    bench = _Bench(videos, responses, encoder, fps, np.vstack(resampled).astype(float))
+    bench = _Bench(videos, said, encoder, fps, np.vstack(resampled).astype(float))
 
     scorings = list(dict.fromkeys(_draw_scoring(rng, search.parts) for _ in range(search.scorings)))
     policies = [_draw_policy(rng) for _ in range(search.policies)]
@@ -159,11 +160,12 @@ def tune(
     for fold, (scoring, policy) in enumerate(chosen[:-1]):
         scale = _Scale(point for index in np.flatnonzero(folds != fold) for point in points[scoring][index])
         for index in np.flatnonzero(folds == fold).tolist():
-            alerted = decide_alerts(videos[index], points[scoring][index], policy, fps)
-            held_out[index] = scale.ranked(videos[index], points[scoring][index], alerted)
+            video, found = videos[index], points[scoring][index]
+            alerted = decide_alerts(video, said[video.name].windows, found, policy)
+            held_out[index] = scale.ranked(video, found, alerted)
     out_of_fold = tuple(held_out[index] for index in range(len(videos)))
     settings = tuple(scoring.settings(policy) for scoring, policy in chosen)
-    spread = _spread(out_of_fold, folds, fps)
+    spread = _spread(out_of_fold, said, folds, fps)
     return Tuned(settings[-1], best[-1].time_constant_s, settings[:-1], out_of_fold, folds, spread)
 
 
@@ -176,7 +178,7 @@ class _Bench:
     """
 
     videos: Sequence[Video]
-    responses: Responses
+    said: SaidOf
     encoder: TextEncoder | None
     fps: float
     chooses: Floats
@@ -184,19 +186,19 @@ class _Bench:
     def points(self, scoring: _Scoring) -> list[Points]:
         cleaner = make_cleaners(scoring.meaning, self.encoder)
         smoother = scoring.settings(PolicySettings()).smoother
-        return [
-            score_points(video, self.responses[video.name], cleaner(), smoother(), self.fps) for video in self.videos
-        ]
+        return [score_points(video, self.said[video.name].windows, cleaner(), smoother()) for video in self.videos]
 
     def worth_of_scoring(self, scoring: _Scoring) -> Floats:
         pairs = zip(self.videos, self.points(scoring), strict=True)
-        tracks = [track(video, [point.score for point in points]) for video, points in pairs]
+        tracks = [
+            track(video, self.said[video.name].windows, [point.score for point in points]) for video, points in pairs
+        ]
         figures = frame_figures(tracks, self.chooses)
         return figures["roc_auc"] + figures["within_video_auc"] / 4
 
     def worth_of_policy(self, points: Sequence[Points], policy: PolicySettings) -> Floats:
         pairs = zip(self.videos, points, strict=True)
-        alerted = [decide_alerts(video, each, policy, self.fps) for video, each in pairs]
+        alerted = [decide_alerts(video, self.said[video.name].windows, each, policy) for video, each in pairs]
         found = {name: np.nan_to_num(values) for name, values in event_figures(alerted, self.fps, self.chooses).items()}
         return (
             found["event_recall"]
@@ -253,7 +255,9 @@ def _best(tried: Sequence[_Tried], worth: Callable[[_Tried], Floats]) -> list[_T
     return [tried[index] for index in worths.argmax(0)]
 
 
-def _spread(held_out: Sequence[OutOfFold], folds: Ints, fps: float) -> Figures:
+def _spread(held_out: Sequence[OutOfFold], said: SaidOf, folds: Ints, fps: float) -> Figures:
     own = np.vstack([folds == fold for fold in range(int(folds.max()) + 1)]).astype(float)
-    tracks = [track(each.video, [point.score for point in each.points]) for each in held_out]
+    tracks = [
+        track(each.video, said[each.video.name].windows, [point.score for point in each.points]) for each in held_out
+    ]
     return frame_figures(tracks, own) | event_figures([each.alerted for each in held_out], fps, own)

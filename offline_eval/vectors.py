@@ -6,17 +6,16 @@ The file is NumPy's .npz with `texts` [N], `vectors` [N, D] and `model`, its nam
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engine.encoder import TextEncoder
 from engine.errors import ConfigError, RuntimeFault, UsageError
-from engine.meaning import TextEncoder
 from engine.memory import Floats
 from engine.prompts.scenes import ABNORMAL, CALM
-from offline_eval.responses import judgement_of
 
 _MAKE_THEM = "make it with `vigil replay embed`"
 
@@ -56,10 +55,9 @@ def read_vectors(path: Path) -> StoredVectors:
         raise ConfigError(f"{path} is no file of sentence vectors", advice=_MAKE_THEM) from error
 
 
-def write_vectors(path: Path, responses: Mapping[str, Sequence[str]], encoder: TextEncoder, model: str) -> int:
-    """Every sentence that a replay of these responses asks for, and the written scenes. Returns how many."""
-    said = {judgement_of(text).text for texts in responses.values() for text in texts}
-    texts = sorted({*ABNORMAL, *CALM, *(text for text in said if text)})
+def write_vectors(path: Path, sentences: Iterable[str], encoder: TextEncoder, model: str) -> int:
+    """These sentences, and the written scenes that a replay compares them with. Returns how many."""
+    texts = sorted({*ABNORMAL, *CALM, *sentences})
     vectors = encoder.embed(texts).astype(np.float16)
     try:
         with path.open("wb") as file:

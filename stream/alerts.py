@@ -1,7 +1,8 @@
 """From judgements to messages: the one place where a camera's score becomes something people are told.
 
 Runs on the event loop. Per camera the engine decides; here decisions get their evidence, are committed to the
-outbox, and only then published. Knows no source, window plan or scorer.
+outbox, and only then published. An explanation is asked for when an event opens and when it gets worse, follows as an
+update when it comes, and an end is told with a summary. Knows no source, window plan or scorer.
 """
 
 from __future__ import annotations
@@ -9,45 +10,38 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Iterable
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
 from engine.errors import OutboxError, RuntimeFault
-from engine.policy import AlertPolicy, Decision, DecisionType, EndReason
-from engine.timeline import CameraTimeline, WindowMeta
-from engine.types import Frame, Judgement, ModelInfo, Window
+from engine.explanation import EventExplanation
+from engine.policy import Decision, DecisionType, EndReason
+from engine.scorer import Explanation, Request
+from engine.scoring import USUAL
+from engine.timeline import WindowMeta
+from engine.types import Frame, Judgement, Window
 from stream.clock import Clock
 from stream.compose import alert_message, score_message
-from stream.evidence.clip import ClipResult, ClipSettings
+from stream.desk import Desk, Track
+from stream.evidence.clip import ClipResult
 from stream.evidence.recorder import EvidenceWorker
 from stream.feed.messages import AlertMessage, AlertTiming
 from stream.feed.publisher import FeedPublisher
 from stream.metrics import Metrics
 from stream.outbox import Outbox
 from stream.responses import ResponseWriter
-from stream.rings import PacketRing
 
 log = logging.getLogger(__name__)
 
 CLIP_WAIT_S = 10.0  # beyond the post-roll; then the end is told without its clip
+SUMMARY_WAIT_S = 10.0  # then the end is told without a summary
 KEPT_S, KEPT_BYTES = 90 * 86_400.0, 200 << 20  # of the outbox's alerts: whichever bound is reached first
 
-
-@dataclass(slots=True)
-class Desk:
-    """What the alerts of one camera need: its causal state, and where its evidence comes from."""
-
-    camera: str
-    timeline: CameraTimeline
-    policy: AlertPolicy
-    packets: PacketRing
-    clip: ClipSettings | None  # None: no clips of this camera
-    snapshots: bool = True
-    native_size: tuple[int, int] = (16, 9)
+Explain = Callable[[Request], Future[Explanation]]
 
 
 @dataclass(slots=True)
@@ -57,6 +51,8 @@ class _Open:
     top_score: float
     timing: AlertTiming
     snapshot: str | None = None
+    explanation: EventExplanation = field(default_factory=EventExplanation)
+    explained: Request | None = None  # the latest request; with it the worst window that was explained
 
 
 class Alerts:
@@ -65,7 +61,6 @@ class Alerts:
     def __init__(
         self,
         *,
-        model: ModelInfo,
         outbox: Outbox,
         outbox_thread: Executor,
         feed: FeedPublisher,
@@ -73,10 +68,10 @@ class Alerts:
         data: Path,
         metrics: Metrics,
         clock: Clock,
-        tell_scores: bool = True,
         record: ResponseWriter | None = None,
+        explain: Explain | None = None,
+        kept: Callable[[], None] = lambda: None,
     ) -> None:
-        self._model = model
         self._outbox = outbox
         self._outbox_thread = outbox_thread
         self._feed = feed
@@ -84,10 +79,12 @@ class Alerts:
         self._data = data
         self._metrics = metrics
         self._clock = clock
-        self._tell_scores = tell_scores
         self._record = record
+        self._explain = explain
+        self._kept = kept  # called when an alert is in the outbox
         self._turn = asyncio.Lock()
         self._open: dict[str, _Open] = {}
+        self._explaining: set[asyncio.Task[None]] = set()  # what waits for words
         self._ending: set[asyncio.Task[None]] = set()
         self.told = 0  # alert messages so far
         self.epoch = outbox.epoch
@@ -104,12 +101,20 @@ class Alerts:
     async def tick(self, desk: Desk) -> None:
         """Time has passed."""
         async with self._turn:
-            await self._tell(desk, desk.policy.tick(self._clock.time()))
+            for track, decision in desk.tick(self._clock.time()):
+                await self._tell(desk, track, decision)
 
     async def finish(self, desk: Desk, reason: EndReason) -> None:
         """End what is open: no more windows of this camera will come."""
         async with self._turn:
-            await self._tell(desk, desk.policy.finish(reason))
+            for track, decision in desk.finish(reason):
+                await self._tell(desk, track, decision)
+
+    async def change(self, desk: Desk, other: Desk) -> None:
+        """Decide a camera's alerts by another desk's rules from now on."""
+        async with self._turn:
+            for track, decision in desk.adopt(other, EndReason.RECONFIGURED):
+                await self._tell(desk, track, decision)
 
     async def start(self) -> None:
         """End the events that were open when the outbox was last written: nobody has watched their cameras since."""
@@ -121,6 +126,11 @@ class Alerts:
                     msgspec.structs.replace(message, type="end", end_time=message.time, end_reason="restart")
                 )
 
+    @property
+    def outbox_pending(self) -> int:
+        """Alerts that were told and are not on disk yet."""
+        return self._outbox.pending
+
     async def prune(self) -> None:
         """Drop the oldest alerts from the outbox when there are too many."""
         loop = asyncio.get_running_loop()
@@ -130,34 +140,47 @@ class Alerts:
             log.warning("%s", error)
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait for the ends that wait for their clips."""
+        """Wait for the ends that wait for their clips and summaries."""
         if self._ending:
             await asyncio.wait(self._ending, timeout=timeout_s)
 
+    @property
+    def explaining(self) -> bool:
+        """Whether words are being waited for."""
+        return bool(self._explaining)
+
     async def _judged(self, desk: Desk, window: Window, judgement: Judgement) -> None:
         meta = WindowMeta.of(window)
+        self._metrics.end_to_end.observe(max(0.0, self._clock.monotonic() - window.end.arrival_s))
+        self._write_down(meta, judgement)
+        for track, own in desk.judgements(judgement):
+            await self._follow(desk, track, window, meta, own)
+
+    async def _follow(self, desk: Desk, track: Track, window: Window, meta: WindowMeta, judgement: Judgement) -> None:
+        """One track's share of a judgement."""
+        name, worst = track.definition.name, window.frames[judgement.worst]
         try:
-            point = desk.timeline.push(meta, judgement)
+            point = track.timeline.push(meta, judgement)
         except RuntimeFault as error:
             log.error("%s", error, extra={"camera": desk.camera})
             return
-        self._metrics.score.labels(desk.camera).set(math.nan if point.score is None else point.score)
-        self._metrics.end_to_end.observe(max(0.0, self._clock.monotonic() - window.end.arrival_s))
-        self._write_down(meta, judgement)
-        if self._tell_scores:
-            self._feed.publish_score(score_message(point))
-        worst = window.frames[judgement.worst]
-        decisions = desk.policy.push(point)
-        event_id = desk.policy.event_id
+        self._metrics.score.labels(desk.camera, name).set(math.nan if point.score is None else point.score)
+        if point.amended is not None:
+            self._feed.publish_score(score_message(point.amended, name, amended=True))
+        self._feed.publish_score(score_message(point, name))
+        decisions = track.policy.push(point)
+        event_id = track.policy.event_id
         opened = self._open.get(event_id) if event_id else None
         if event_id and opened and not point.held and point.score is not None and point.score > opened.top_score:
             opened.top_score = point.score
             opened.timing = self._timing(worst, window.end)
             if desk.snapshots:
-                image = worst.image
-                better = self._evidence.improve(event_id, image, point.boxes, worst.time_s)
+                better = self._evidence.improve(event_id, worst.image, point.boxes, worst.time_s)
                 opened.snapshot = self._relative(better.path) or opened.snapshot
-        await self._tell(desk, decisions, worst, window.end)
+        for decision in decisions:
+            await self._tell(desk, track, decision, worst, window.end)
+        if event_id and point.text is None and point.score is not None and not point.held:
+            self._ask(desk, track, event_id, Request(window, track.definition, point.score, judgement.worst))
 
     def _write_down(self, meta: WindowMeta, judgement: Judgement) -> None:
         if self._record is None:
@@ -168,22 +191,56 @@ class Alerts:
             log.error("%s; nothing more is recorded", error)
             self._record = None
 
-    async def _tell(
-        self, desk: Desk, decisions: Iterable[Decision], worst: Frame | None = None, end: Frame | None = None
-    ) -> None:
-        for decision in decisions:
-            match decision.type:
-                case DecisionType.NEW if worst and end:  # only a window opens an event
-                    await self._tell_new(desk, decision, worst, end)
-                case DecisionType.END:
-                    task = asyncio.create_task(self._tell_end(desk, decision))
-                    self._ending.add(task)
-                    task.add_done_callback(self._ending.discard)
-                case _:
-                    opened = self._open[decision.event_id]
-                    await self._send(decision, opened)
+    def _ask(self, desk: Desk, track: Track, event_id: str, request: Request) -> None:
+        """Have a window of an open event explained, if that is worth it."""
+        opened = self._open.get(event_id)
+        if self._explain is None or opened is None or not opened.explanation.wants(request.score):
+            return
+        opened.explained = replace(request, window=request.window.copy(), boxes=desk.boxes and desk.snapshots)
+        self._keep(asyncio.create_task(self._tell_explained(desk, track, event_id, opened.explained, self._explain)))
 
-    async def _tell_new(self, desk: Desk, decision: Decision, worst: Frame, end: Frame) -> None:
+    def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        """Hold on to a task that waits for words, until it is done."""
+        self._explaining.add(task)
+        task.add_done_callback(self._explaining.discard)
+        return task
+
+    async def _tell_explained(
+        self, desk: Desk, track: Track, event_id: str, request: Request, explain: Explain
+    ) -> None:
+        """The explanation comes when it comes; an event that is over by then has it in its end."""
+        explanation = await asyncio.wrap_future(explain(request))
+        async with self._turn:
+            opened = self._open.get(event_id)
+            if opened is None:
+                return
+            if explanation.text is None:
+                log.warning("no explanation: %s", explanation.reason, extra={"camera": desk.camera})
+            changed = opened.explanation.told(request.score, explanation)
+            worst = request.window.frames[request.worst]
+            if explanation.boxes and request.score >= opened.top_score:
+                better = self._evidence.improve(event_id, worst.image, explanation.boxes, worst.time_s)
+                opened.snapshot = self._relative(better.path) or opened.snapshot
+            if changed and (decision := track.policy.update()) and decision.event_id == event_id:
+                await self._send(track, decision, opened)
+
+    async def _tell(
+        self, desk: Desk, track: Track, decision: Decision, worst: Frame | None = None, end: Frame | None = None
+    ) -> None:
+        match decision.type:
+            case DecisionType.NEW if worst and end:  # only a window opens an event
+                await self._tell_new(desk, track, decision, worst, end)
+            case DecisionType.END:
+                future = self._evidence.end_event(decision.event_id, decision.end_time_s or decision.point.time_s)
+                clip = asyncio.create_task(self._clip(desk, future))
+                summary = self._keep(asyncio.create_task(self._sum_up(self._open[decision.event_id])))
+                task = asyncio.create_task(self._tell_end(track, decision, clip, summary))
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+            case _:
+                await self._send(track, decision, self._open[decision.event_id])
+
+    async def _tell_new(self, desk: Desk, track: Track, decision: Decision, worst: Frame, end: Frame) -> None:
         snapshot = self._evidence.open_event(
             decision.event_id,
             desk.camera,
@@ -197,30 +254,52 @@ class Alerts:
         )
         opened = _Open(decision.top_score, self._timing(worst, end), self._relative(snapshot.path))
         self._open[decision.event_id] = opened
-        await self._send(decision, opened, jpeg=snapshot.jpeg or None)
-        desk.policy.delivered(decision.event_id, decision.point.time_s)  # in the policy's time: a file has its own
+        await self._send(track, decision, opened, jpeg=snapshot.jpeg or None)
+        track.policy.delivered(decision.event_id, decision.point.time_s)  # in the policy's time: a file has its own
 
-    async def _tell_end(self, desk: Desk, decision: Decision) -> None:
-        """The end waits for its clip, so that who reads it finds the clip; other alerts do not wait for it."""
-        clip = ClipResult(None)
-        future = self._evidence.end_event(decision.event_id, decision.end_time_s or decision.point.time_s)
+    async def _tell_end(
+        self, track: Track, decision: Decision, clip: asyncio.Task[ClipResult], summary: asyncio.Task[None]
+    ) -> None:
+        """The end waits for its clip and its summary, so that who reads it finds them; other alerts do not wait."""
+        await asyncio.wait((clip, summary))
+        async with self._turn:
+            await self._send(track, decision, self._open.pop(decision.event_id), clip=clip.result())
+
+    async def _clip(self, desk: Desk, future: Future[ClipResult]) -> ClipResult:
         wait_s = CLIP_WAIT_S + (desk.clip.post_roll_s if desk.clip else 0.0)
         try:
-            clip = await asyncio.wait_for(asyncio.wrap_future(future), wait_s)
+            return await asyncio.wait_for(asyncio.wrap_future(future), wait_s)
         except TimeoutError:
             log.warning("the clip was not finished in time", extra={"camera": desk.camera})
-        async with self._turn:
-            await self._send(decision, self._open.pop(decision.event_id), clip=clip)
+            return ClipResult(None)
+
+    async def _sum_up(self, opened: _Open) -> None:
+        """One sentence of all that was said of an event, when it was more than one."""
+        said, request = opened.explanation.sentences, opened.explained
+        if self._explain is None or request is None or len(said) < 2:
+            return
+        asked = self._explain(replace(request, score=opened.top_score, said=said, boxes=False))
+        try:
+            summary = await asyncio.wait_for(asyncio.wrap_future(asked), SUMMARY_WAIT_S)
+            opened.explanation.sum_up(summary.text)
+        except TimeoutError:
+            log.warning("the summary was not finished in time", extra={"camera": request.window.camera})
 
     async def _send(
-        self, decision: Decision, opened: _Open, *, clip: ClipResult | None = None, jpeg: bytes | None = None
+        self,
+        track: Track,
+        decision: Decision,
+        opened: _Open,
+        *,
+        clip: ClipResult | None = None,
+        jpeg: bytes | None = None,
     ) -> None:
         """Commit, then publish."""
         message = alert_message(
             decision,
-            self._model,
+            track.model,
+            opened.explanation,
             msgspec.structs.replace(opened.timing, published_time=self._clock.time()),
-            explanation_final=decision.type is DecisionType.END,
             snapshot=opened.snapshot,
             clip=self._relative(clip.path) if clip else None,
             clip_note=(clip.error or clip.note or None) if clip else None,
@@ -234,6 +313,8 @@ class Alerts:
             self.last_seq = message.seq
         except OutboxError as error:  # people are told all the same; only catching up suffers
             log.error("%s", error, extra={"camera": message.camera})
+        self._metrics.follow(self._metrics.outbox_lost, self._outbox.lost)
+        self._kept()
         self._feed.publish_alert(message, jpeg)
         self.told += 1
         if message.type == "new":
@@ -252,7 +333,9 @@ class Alerts:
 
 
 def _describe(message: AlertMessage) -> str:
-    says = message.explanation or "no explanation"
+    says = message.explanation or ("no explanation" if message.explanation_state == "final" else "not explained yet")
+    if message.definition != USUAL.name:
+        says = f"[{message.definition}] {says}"
     match message.type:
         case "new":
             return f"{message.severity.upper()} {message.score:.2f}: {says}"

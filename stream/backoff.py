@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 FIRST_S = 1.0
-LONGEST_S = 60.0
+LONGEST_S = 30.0  # a camera that is back is found within this and one attempt, however long it was away
 STEADY_S = 10.0  # a connection that lasted this long was a good one: the next wait starts from the beginning
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable
 
 from engine.batcher import MicroBatcher
 from engine.errors import SourceError, SourceFault
-from stream.alerts import Desk
 from stream.clock import Clock
 from stream.config.models import CameraConfig
+from stream.desk import Desk
 from stream.feed.messages import HEARTBEAT_S, StatusMessage
+from stream.health import Trouble
 from stream.keeper import CameraKeeper, Report
 from stream.metrics import Metrics
+from stream.preview import Preview
 from stream.session import CameraSession, CameraState, Pace, SessionSettings, SessionStats, StateChange
 from stream.sources.base import Source
 from stream.wiring import stall_s
@@ -35,17 +38,29 @@ class Camera:
         batcher: MicroBatcher,
         report: Callable[[StateChange], None],
         clock: Clock,
+        first_segment: int = 0,
     ) -> None:
         self.name = name
+        self.config = config
         self.desk = desk
         self.finished = False  # its last window has been judged and its events are ended
+        self.preview = Preview(clock.monotonic)
         self._clock = clock
         self._last = StateChange(name, CameraState.CONNECTING)
         self._since_s = clock.time()
         self._told_s = 0.0  # monotonic
         self._fps: float | None = None
         self._fps_from = (clock.monotonic(), 0)  # when pictures were last counted, and how many there were
-        settings = SessionSettings(name, config.window.plan(), frame_size, config.idle.settings(), Pace(config.pace))
+        self._trouble: Trouble | None = None
+        self._fault: str | None = None  # as the metric has it
+        settings = SessionSettings(
+            name,
+            config.window.plan(),
+            frame_size,
+            config.idle.settings(),
+            Pace(config.pace),
+            config.health.settings(),
+        )
 
         def make_session(report: Report, stats: SessionStats) -> CameraSession:
             return CameraSession(
@@ -57,6 +72,7 @@ class Camera:
                 clock=clock,
                 rng=random.Random(),
                 stats=stats,
+                preview=self.preview,
             )
 
         self.keeper = CameraKeeper(
@@ -67,6 +83,7 @@ class Camera:
             stall_s=stall_s(config),
             open_timeout_s=config.open_timeout_s,
         )
+        self.keeper.stats.segment = first_segment - 1
 
     @property
     def state(self) -> CameraState:
@@ -83,33 +100,37 @@ class Camera:
             self.desk.native_size = (change.info.width, change.info.height)
         if change.state is not self._last.state:
             self._since_s = self._clock.time()
+            self._trouble = None  # told again if it is still there when the camera is live
         # The keeper and the source may both notice one stall, in this order.
         if change.error and change.error.fault is SourceFault.STALLED and self.state is not CameraState.STALLED:
             metrics.source_stalls.labels(self.name).inc()
         self._last = change
         metrics.source_up.labels(self.name).set(change.state is CameraState.LIVE)
+        self._count_fault(metrics)
         level = logging.WARNING if change.error else logging.INFO
         log.log(level, "%s", _describe(change), extra={"camera": self.name})
 
-    def status(self, last_alert_seq: int, epoch: str) -> StatusMessage:
+    def status(self, last_alert_seq: int, epoch: str, outbox_pending: int = 0) -> StatusMessage:
         self._told_s = self._clock.monotonic()
-        error = self._last.error
+        wrong = self._last.error or self._trouble
         return StatusMessage(
             camera=self.name,
             state=self._last.state.value,
             since=self._since_s,
             time=self._clock.time(),
-            fault=error.fault.value if error else None,
-            message=error.message if error else None,
-            advice=error.advice if error else None,
+            fault=str(wrong.fault) if wrong else None,
+            message=wrong.message if wrong else None,
+            advice=wrong.advice if wrong else None,
             fps=self._fps,
             reconnects=self._reconnects,
             last_alert_seq=last_alert_seq,
             epoch=epoch,
+            outbox_pending=outbox_pending,
         )
 
     @property
     def heartbeat_due(self) -> bool:
+        """Whether its status is to be told: that was long ago, or there is something new."""
         return self._clock.monotonic() - self._told_s >= HEARTBEAT_S
 
     def measure(self, metrics: Metrics) -> None:
@@ -121,10 +142,35 @@ class Camera:
             metrics.follow(metrics.frames_dropped, count, self.name, reason)
         if stats.picture_time_s is not None:
             metrics.frame_age.labels(self.name).set(max(0.0, self._clock.time() - stats.picture_time_s))
+        trouble = stats.trouble
+        if self.state is CameraState.LIVE and trouble != self._trouble:
+            self._note(trouble, metrics)
         now_s, (from_s, from_pictures) = self._clock.monotonic(), self._fps_from
         if now_s - from_s >= HEARTBEAT_S:
             self._fps = round((stats.pictures - from_pictures) / (now_s - from_s), 1)
             self._fps_from = (now_s, stats.pictures)
+
+    def _note(self, trouble: Trouble | None, metrics: Metrics) -> None:
+        """A fault of the live camera has begun or ended."""
+        if trouble:
+            log.warning("%s: %s: %s", trouble.fault, trouble.message, trouble.advice, extra={"camera": self.name})
+        elif self._trouble:
+            log.info("no longer %s", self._trouble.fault, extra={"camera": self.name})
+        self._trouble = trouble
+        self._since_s = self._clock.time()
+        self._told_s = -math.inf
+        self._count_fault(metrics)
+
+    def _count_fault(self, metrics: Metrics) -> None:
+        wrong = self._last.error or self._trouble
+        fault = str(wrong.fault) if wrong else None
+        if fault == self._fault:
+            return
+        if self._fault:
+            metrics.camera_fault.labels(self.name, self._fault).set(0)
+        if fault:
+            metrics.camera_fault.labels(self.name, fault).set(1)
+        self._fault = fault
 
     @property
     def _reconnects(self) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from engine.policy import Decision
+from engine.explanation import EventExplanation, ExplanationState
+from engine.policy import Decision, DecisionType
 from engine.types import Box, ModelInfo, ScorePoint
 from stream.feed.messages import AlertBox, AlertMessage, AlertModel, AlertTiming, ScoreMessage
 
 
-def score_message(point: ScorePoint) -> ScoreMessage:
+def score_message(point: ScorePoint, definition: str, *, amended: bool = False) -> ScoreMessage:
     return ScoreMessage(
         camera=point.camera,
+        definition=definition,
+        amended=amended,
         time=point.time_s,
         pts_s=point.pts_s,
         segment=point.segment,
@@ -26,15 +29,20 @@ def score_message(point: ScorePoint) -> ScoreMessage:
 def alert_message(
     decision: Decision,
     model: ModelInfo,
+    said: EventExplanation,
     timing: AlertTiming,
     *,
-    explanation_final: bool,
     snapshot: str | None = None,
     clip: str | None = None,
     clip_note: str | None = None,
 ) -> AlertMessage:
-    """What people are told of a decision. Sentence and boxes are those of its highest score."""
+    """What people are told of a decision. Sentence and boxes are what was `said`, else those of its highest score."""
     top = decision.top_point
+    text, boxes = (top.text, top.boxes) if said.text is None else (said.text, said.boxes)
+    if decision.type is DecisionType.END:
+        state = ExplanationState.FINAL
+    else:
+        state = ExplanationState.PENDING if text is None else ExplanationState.PROVISIONAL
     return AlertMessage(
         type=decision.type.value,
         id=decision.event_id,
@@ -48,9 +56,9 @@ def alert_message(
         top_score=decision.top_score,
         threshold=decision.threshold,
         definition=decision.definition,
-        explanation=top.text,
-        explanation_state="final" if explanation_final else "provisional",
-        boxes=tuple(_box(box) for box in top.boxes),
+        explanation=text,
+        explanation_state=state.value,
+        boxes=tuple(_box(box) for box in boxes),
         snapshot=snapshot,
         clip=clip,
         clip_note=clip_note,

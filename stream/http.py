@@ -1,7 +1,7 @@
 """Health and metrics over HTTP, for a supervisor and Prometheus. Knows no camera: asks `ready` and `metrics`.
 
-`/healthz` answers 200 while the process lives, `/readyz` 200 or 503 with JSON that says what is not ready,
-`/metrics` Prometheus's text format.
+`/healthz` answers 200 while the process is alive, and 503 when only a restart helps; `/readyz` 200 or 503, with JSON
+that says what is not ready; `/metrics` Prometheus's text format.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ DEADLINE_S = 10.0  # then a connection is cut off, however slowly it talks
 _POLL_S = 0.1  # how often deadlines are looked at
 
 Ready = Callable[[], tuple[bool, dict[str, Any]]]
+Alive = Callable[[], bool]
 
 _log = logging.getLogger(__name__)
 
@@ -35,12 +36,12 @@ _log = logging.getLogger(__name__)
 class HealthServer:
     """Serves on `bind` (HOST:PORT, port 0 for any free one) from its own threads until closed.
 
-    `ready` is called from those threads: it must be quick and safe to call from any. Raises UsageError for an
-    address that makes no sense or that other machines could reach, RuntimeFault for one that can't be bound.
+    `ready` and `alive` are called from those threads: they must be quick and safe to call from any. Raises UsageError
+    for an address that makes no sense or that other machines could reach, RuntimeFault for one that can't be bound.
     """
 
-    def __init__(self, bind: str, metrics: Metrics, ready: Ready) -> None:
-        self._server = _Server(_address(bind), metrics, ready)
+    def __init__(self, bind: str, metrics: Metrics, ready: Ready, alive: Alive = lambda: True) -> None:
+        self._server = _Server(_address(bind), metrics, ready, alive)
         host, port = self._server.server_address[:2]
         self.url = f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), name="health")
@@ -67,9 +68,10 @@ class _Server(ThreadingMixIn, TCPServer):
     allow_reuse_address = True
     request_queue_size = 16
 
-    def __init__(self, address: tuple[str, int], metrics: Metrics, ready: Ready) -> None:
+    def __init__(self, address: tuple[str, int], metrics: Metrics, ready: Ready, alive: Alive) -> None:
         self.metrics = metrics
         self.ready = ready
+        self.alive = alive
         self._lock = threading.Lock()
         self._since_s: dict[socket.socket, float] = {}  # the open connections
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -128,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         match self.path.partition("?")[0]:
             case "/healthz":
-                self._answer(HTTPStatus.OK, "text/plain; charset=utf-8", b"ok\n")
+                self._liveness()
             case "/readyz":
                 self._readiness()
             case "/metrics":
@@ -142,6 +144,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", b"GET or HEAD\n")
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse
+
+    def _liveness(self) -> None:
+        alive = self.server.alive()
+        status = HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE
+        self._answer(status, "text/plain; charset=utf-8", b"ok\n" if alive else b"hung\n")
 
     def _readiness(self) -> None:
         try:

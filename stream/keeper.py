@@ -20,6 +20,7 @@ from stream.session import CameraSession, CameraState, SessionStats, StateChange
 log = logging.getLogger(__name__)
 
 GRACE_S = 5.0  # beyond its own timeouts a source gets this long before it counts as hung
+PAUSE_S = 3.0  # when ticks come this late, the process itself was held up, and its threads perhaps too
 MAX_ABANDONED = 8  # each holds a thread and a decoder: past this the process needs a restart
 
 Report = Callable[[StateChange], None]
@@ -54,6 +55,7 @@ class CameraKeeper:
         self._state = CameraState.CONNECTING
         self._session: CameraSession | None = None
         self._thread: threading.Thread | None = None
+        self._ticked_s = self._resumed_s = clock.monotonic()
 
     def start(self) -> None:
         session: CameraSession
@@ -79,25 +81,29 @@ class CameraKeeper:
         return self._state in (CameraState.ENDED, CameraState.FAILED)
 
     def tick(self) -> None:
-        """Notice a camera's stall, its end, and a hang. A file may take its time."""
+        """Notice a camera's stall, and a source that hangs."""
+        now_s = self._clock.monotonic()
+        if now_s - self._ticked_s > PAUSE_S:  # stopped by Ctrl-Z, or the owner was blocked: nobody is to blame
+            self._resumed_s = now_s
+        self._ticked_s = now_s
         with self._turn:
-            if self.stats.live:
-                self._look(self._clock.monotonic())
+            self._look(now_s)
 
     def _look(self, now_s: float) -> None:
         stats = self.stats
         # A still scene is watched by key frames, which may lie further apart than the stall time.
         seen_s = stats.touched_s if stats.picture_s is not None and stats.tier is Tier.IDLE else stats.picture_s
-        silent_s = 0.0 if seen_s is None else now_s - seen_s
-        if self._state is CameraState.LIVE and silent_s > self._stall_s:
+        silent_s = 0.0 if seen_s is None else now_s - max(seen_s, self._resumed_s)
+        if stats.live and self._state is CameraState.LIVE and silent_s > self._stall_s:  # a file may take its time
             error = SourceError(f"no picture for {silent_s:.0f} s", SourceFault.STALLED)
             self._change(CameraState.STALLED, error)
-        elif self._state is CameraState.STALLED and seen_s is not None and silent_s <= self._stall_s:
+        elif self._state is CameraState.STALLED and seen_s is not None and now_s - seen_s <= self._stall_s:
             self._change(CameraState.LIVE)
         limit_s = GRACE_S + (self._open_timeout_s if seen_s is None else self._stall_s)
-        busy = self._state in (CameraState.CONNECTING, CameraState.LIVE, CameraState.STALLED)
-        if busy and self._session and self._thread and now_s - stats.touched_s > limit_s:
-            self._abandon(self._session, self._thread, now_s - stats.touched_s)
+        busy = self._state in (CameraState.CONNECTING, CameraState.LIVE, CameraState.STALLED) and not stats.waiting
+        stuck_s = now_s - max(stats.touched_s, self._resumed_s)
+        if busy and self._session and self._thread and stuck_s > limit_s:
+            self._abandon(self._session, self._thread, stuck_s)
 
     def stop(self) -> None:
         """Ask the session to end; `join` waits for it."""
@@ -120,9 +126,9 @@ class CameraKeeper:
         self._session = None
         session.stop()
         # The stuck thread may still count into its own stats: its successor goes on from a copy.
-        self.stats = replace(self.stats, dropped=Counter(self.stats.dropped), picture_s=None)
+        self.stats = replace(self.stats, dropped=Counter(self.stats.dropped), picture_s=None, trouble=None)
         error = SourceError(f"the decoder or driver did not return for {silent_s:.0f} s", SourceFault.HUNG)
-        if len(self._abandoned) > MAX_ABANDONED:
+        if len(self._abandoned) > MAX_ABANDONED or not self.stats.live:  # a file is not begun again
             self._change(CameraState.FAILED, error)
         else:
             self._change(CameraState.OFFLINE, error)

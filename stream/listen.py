@@ -19,7 +19,19 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.errors import FeedError
-from stream.feed import AlertMessage, Event, Garbage, Link, Missed, Received, subscribe
+from stream.feed import (
+    AlertMessage,
+    Event,
+    Garbage,
+    Link,
+    Missed,
+    NewEpoch,
+    NoCatchUp,
+    Position,
+    Received,
+    Since,
+    subscribe,
+)
 from stream.feed.messages import encode
 from stream.printable import printable
 
@@ -38,11 +50,13 @@ def listen(
     format: Literal["table", "json"] = "table",
     count: int | None = None,
     timeout_s: float | None = None,
+    from_seq: int | None = None,
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> int:
     """Print alerts until `count` of them came; returns the exit code.
 
+    With `from_seq` those that were told before come first, from that number on; with 0 all that are kept.
     0: `count` came, or whoever reads `out` has had enough. 1: none came for `timeout_s`. 130: Ctrl-C.
     With "json", `out` gets one ASCII object a line and nothing else. What is said about the connection, and
     what was missed, goes to `err`. Raises UsageError for an endpoint that makes no sense.
@@ -52,8 +66,10 @@ def listen(
     show = _renderer(format, out)
     notices = _Notices(endpoint)
     left = count
+    cameras = None if camera is None else [camera]
+    since: Since = "now" if from_seq is None else Position("", from_seq - 1) if from_seq else "all"
     try:
-        with subscribe(endpoint, cameras=None if camera is None else [camera], timeout_s=timeout_s) as feed:
+        with subscribe(endpoint, cameras=cameras, since=since, timeout_s=timeout_s) as feed:
             for event in feed:
                 if isinstance(event, Received) and isinstance(event.message, AlertMessage):
                     _write(out, show(event.message))
@@ -114,6 +130,10 @@ class _Notices:
         match event:
             case Missed(topic, count):
                 return harmless(f"missed {count} message{'s' * (count != 1)} of {topic.rstrip('/')}")
+            case NewEpoch():
+                return "the publisher has another outbox than before"
+            case NoCatchUp(reason):
+                return harmless(f"alerts that were missed can't be fetched: {reason}")
             case Garbage(reason):
                 return harmless(f"dropped something that is no message of a feed: {reason}")
             case Link.CONNECTED:

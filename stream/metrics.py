@@ -43,9 +43,18 @@ class Metrics:
         self.source_stalls = Counter(
             "vigil_source_stalls_total", "Times the camera was open and went silent.", of_camera, registry=registry
         )
+        self.camera_fault = Gauge(
+            "vigil_camera_fault",
+            "1 while the camera has this fault, 0 when it had; a fault it never had is missing.",
+            ("camera", "fault"),
+            registry=registry,
+        )
         self.frame_age = Gauge("vigil_frame_age_seconds", "Age of the newest frame.", of_camera, registry=registry)
         self.score = Gauge(
-            "vigil_score", "The newest smoothed score, 0 to 1; NaN while unknown.", of_camera, registry=registry
+            "vigil_score",
+            "The newest smoothed score by each definition, 0 to 1; NaN while unknown.",
+            ("camera", "definition"),
+            registry=registry,
         )
         self.scorer_duration = Histogram(
             "vigil_scorer_duration_seconds",
@@ -61,7 +70,32 @@ class Metrics:
         )
         self.alerts = Counter("vigil_alerts_total", "Events that began.", ("camera", "severity"), registry=registry)
         self.outbox_pending = Gauge(
-            "vigil_outbox_pending", "Alerts on disk that are not delivered yet.", registry=registry
+            "vigil_outbox_pending", "Alerts that were told and are only in memory.", registry=registry
+        )
+        self.outbox_lost = Counter(
+            "vigil_outbox_lost", "Alerts that were told and never came to disk.", registry=registry
+        )
+        of_bridge = ("bridge",)
+        self.bridge_delivered = Counter(
+            "vigil_bridge_delivered_total", "Alerts that the receiver has.", of_bridge, registry=registry
+        )
+        self.bridge_failed = Counter(
+            "vigil_bridge_failed_total", "Attempts to connect or deliver that failed.", of_bridge, registry=registry
+        )
+        self.bridge_dead_letters = Counter(
+            "vigil_bridge_dead_letters_total",
+            "Alerts that were set aside because the receiver would not take them.",
+            of_bridge,
+            registry=registry,
+        )
+        self.bridge_lost = Counter(
+            "vigil_bridge_lost_total",
+            "Alerts that were gone from the outbox before they could be delivered.",
+            of_bridge,
+            registry=registry,
+        )
+        self.bridge_lag = Gauge(
+            "vigil_bridge_lag", "Alerts that it has yet to deal with.", of_bridge, registry=registry
         )
         self._of_cameras = (
             self.frames_captured,
@@ -71,6 +105,7 @@ class Metrics:
             self.source_up,
             self.source_reconnects,
             self.source_stalls,
+            self.camera_fault,
             self.frame_age,
             self.score,
             self.alerts,
@@ -81,7 +116,8 @@ class Metrics:
     def follow(self, counter: Counter, total: float, *labels: str) -> None:
         """Bring a counter up to a total that is counted elsewhere. One thread."""
         key = (counter, labels)
-        counter.labels(*labels).inc(max(0.0, total - self._followed.get(key, 0.0)))
+        series = counter.labels(*labels) if labels else counter
+        series.inc(max(0.0, total - self._followed.get(key, 0.0)))
         self._followed[key] = total
 
     def remove_camera(self, camera: str) -> None:

@@ -1,7 +1,7 @@
-"""Where a model's files are: a folder, or the Hugging Face hub's cache, filled when needed.
+"""Where a model's files are: a folder or file, or the Hugging Face hub's cache, filled when needed.
 
 Knows which files a checkpoint needs, and nothing of what is in them. Never fetches code or pickles. Needs the `vlm`
-extra for anything but a folder.
+extra for anything but what is here.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 import errno
 import logging
 import re
+import urllib.error
+import urllib.request
 from pathlib import Path
 
+from engine.clip.weights import ClipWeights, hub_file, require_file
 from engine.errors import CheckpointError, UsageError
 from engine.internvl2.files import missing_files, one_line
 
@@ -18,6 +21,8 @@ _WANTED = ["*.safetensors", "*.json", "tokenizer.model", "merges.txt"]
 _HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w[\w./-]*))?", re.ASCII)
 
 _log = logging.getLogger(__name__)
+
+ANSWER_S = 5.0  # what the hub gets to answer in
 
 
 def find_model(model: str) -> Path:
@@ -37,11 +42,9 @@ def find_model(model: str) -> Path:
             advice="give a folder, or an id such as OpenGVLab/InternVL2-8B, if need be with @revision",
         )
     try:
-        import huggingface_hub
+        import huggingface_hub.errors
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{error.name} is not installed", advice="pip install -e '.[vlm]' in Vigil's folder"
-        ) from error
+        raise _not_installed(error) from error
 
     repo, revision = parsed["repo"], parsed["revision"]
     try:
@@ -52,6 +55,7 @@ def find_model(model: str) -> Path:
             return Path(cached)
     except huggingface_hub.errors.LocalEntryNotFoundError:
         pass
+    _require_hub(model)
     _log.info("fetching %s from the Hugging Face hub into %s", model, huggingface_hub.constants.HF_HUB_CACHE)
     try:
         fetched = Path(huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=_WANTED))
@@ -63,6 +67,58 @@ def find_model(model: str) -> Path:
             advice="check that it is an original InternVL2 checkpoint with safetensors files, and the network",
         )
     return fetched
+
+
+def find_clip(model: str, weights: str, *, fetch: bool = True) -> ClipWeights:
+    """The file with `weights` for open_clip's `model`: a safetensors file, or open_clip's name for published ones, such
+    as `openai`.
+
+    As with `find_model`, what is in the cache is used as it is. Without `fetch` the network is left alone. Raises
+    UsageError for what is neither, CheckpointError when it can't be had.
+    """
+    file = Path(weights).expanduser()
+    if file.suffix or file.is_file():
+        require_file(file)
+        return ClipWeights(model, file)
+    try:
+        import huggingface_hub.errors
+
+        repo, name = hub_file(model, weights)
+    except ModuleNotFoundError as error:
+        raise _not_installed(error) from error
+
+    cached = huggingface_hub.try_to_load_from_cache(repo, name)
+    if isinstance(cached, str):
+        return ClipWeights(model, Path(cached), weights)
+    if not fetch:
+        raise CheckpointError(
+            f"the weights {weights} of CLIP's {model} are not in the cache {huggingface_hub.constants.HF_HUB_CACHE}",
+            advice="they are fetched when watching starts; without a network copy the cache from another machine",
+        )
+    _require_hub(repo)
+    _log.info("fetching %s of %s from the Hugging Face hub into %s", name, repo, huggingface_hub.constants.HF_HUB_CACHE)
+    try:
+        return ClipWeights(model, Path(huggingface_hub.hf_hub_download(repo, name)), weights)
+    except Exception as error:  # whichever of the hub's, its HTTP library's or the system's
+        raise _explained(error, repo) from error
+
+
+def _require_hub(model: str) -> None:
+    """Raises CheckpointError at once where nobody answers: the hub's own library tries for half a minute."""
+    from huggingface_hub import constants, errors
+
+    if constants.HF_HUB_OFFLINE:
+        return
+    try:
+        urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=ANSWER_S).close()
+    except urllib.error.HTTPError as answer:  # whatever it says, somebody is there
+        answer.close()
+    except OSError as error:
+        raise _explained(errors.LocalEntryNotFoundError(str(error)), model) from error
+
+
+def _not_installed(error: ModuleNotFoundError) -> UsageError:
+    return UsageError(f"{error.name} is not installed", advice="pip install -e '.[vlm]' in Vigil's folder")
 
 
 def _explained(error: Exception, model: str) -> CheckpointError:
@@ -81,6 +137,8 @@ def _explained(error: Exception, model: str) -> CheckpointError:
         case errors.LocalEntryNotFoundError():
             what = "is not in the cache, and the Hugging Face hub can't be reached"
             advice = "check the network, or copy the model's folder here and give its path"
+        case errors.RemoteEntryNotFoundError():
+            what, advice = "has no weights as safetensors", "choose other weights"
         case errors.HfHubHTTPError():
             what, advice = f"can't be fetched: the hub answered {error.response.status_code}", "try again later"
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):

@@ -1,113 +1,124 @@
-"""Every alert, on disk before anybody hears of it: what makes the feed durable. Knows no socket.
+"""Every alert, numbered, and on disk before anybody hears of it: what makes the feed durable. Knows no socket.
 
-One SQLite file (WAL, synced at each commit). Within its `epoch`, an identifier made with the file, `seq`
-counts the alerts of all cameras from 1 without holes; pruning takes only the oldest, so what is kept is
-always one unbroken stretch.
+Within the outbox's `epoch`, `seq` counts the alerts of all cameras from 1. Pruning takes only the oldest. A disk
+that is full, locked or hangs holds up nobody: alerts are numbered all the same, wait in memory, and are written
+in order as soon as it works again. Beyond PENDING_MAX the oldest of them are given up, and so are all of them
+when the process ends before; their numbers stay unused. Nothing else makes holes.
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar, cast
 
 import msgspec
 
 from engine.errors import FeedError, OutboxError
+from stream.feed.catch_up import Kept
 from stream.feed.messages import AlertMessage, decode, encode
-from stream.ids import Ids
+from stream.outbox_file import OutboxFile, OutboxReader, Row
 
-FORMAT = 1  # of the tables; kept in the file's user_version
-BUSY_S = 2.0  # how long to wait for another Vigil that is just letting go of the file
+PENDING_MAX = 10_000  # alerts kept in memory while the disk does not take them
+AT_ONCE = 500  # rows in a transaction
+WRITE_WAIT_S = 2.0  # how long telling an alert waits for the disk
+RETRY_S = 1.0
+PRUNE_WAIT_S = 5.0
+CLOSE_WAIT_S = 3.0
+
+_Result = TypeVar("_Result")
 
 _log = logging.getLogger(__name__)
 
-_CREATE = (
-    "CREATE TABLE outbox (epoch TEXT NOT NULL)",
-    "CREATE TABLE alerts (seq INTEGER PRIMARY KEY, time REAL NOT NULL, event TEXT NOT NULL, type TEXT NOT NULL,"
-    " message BLOB NOT NULL)",
-    "CREATE INDEX alerts_of_event ON alerts (event, seq)",
-    f"PRAGMA user_version = {FORMAT}",
-)
-_OPEN = (
-    "FROM alerts AS a WHERE type != 'end'"
-    " AND NOT EXISTS (SELECT 1 FROM alerts AS b WHERE b.event = a.event AND b.seq > a.seq)"
-)
-
 
 class Outbox:
-    """Used from one thread at a time, and from one process: another that opens the file is refused.
+    """Used from one thread at a time, but for `pending`, `lost` and `OutboxHistory`; and from one process.
 
-    A file that turns out to be damaged at opening is renamed, logged and named in `set_aside`; a new one,
-    with a new epoch, takes its place. Everything raises OutboxError when the disk does not let it.
+    Another process that opens the file is refused with OutboxError. A damaged file is set aside, as
+    `set_aside` says, and a new one with a new epoch takes its place.
     """
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
         self._path = path
         self._now = now
-        self.set_aside: Path | None = None
-        with self._failing("opened"):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # what cameras saw is for this user only
-            try:
-                self._db, self.epoch = _open(path, now)
-            except _DamagedError as error:
-                self.set_aside = self._rename()
-                _log.error("the outbox %s is damaged (%s): kept as %s", path, error, self.set_aside.name)
-                self._db, self.epoch = _open(path, now)
+        self._file = OutboxFile(path, now)
+        self.epoch = self._file.epoch
+        self.set_aside = self._file.set_aside
+        self.lost = 0  # alerts that were numbered and given up
+        self.last_seq = self._file.marked_seq  # 0 when there is none yet
+        self._lock = threading.Lock()  # for `last_seq` with `_pending`
+        self._pending: deque[Row] = deque()
+        self._closed = self._failing = False
+        self._retry_at_s = 0.0
+        if self.set_aside:
+            _log.error("the outbox %s is damaged (%s): kept as %s", path, self._file.damage, self.set_aside.name)
+        if gone := self.last_seq - self._file.last_seq:
+            _log.error("%d alerts that were told last are not in the outbox: the disk did not take them", gone)
+        self._thread = _Thread("vigil-outbox-disk", self._store, lambda: RETRY_S if self._pending else None)
+        self._history = OutboxHistory(self)
 
     @property
-    def last_seq(self) -> int:
-        """0 when there is none yet."""
-        with self._failing("read"):
-            return self._integer("SELECT max(seq) FROM alerts")
+    def pending(self) -> int:
+        """Alerts that were told and are not on disk yet."""
+        return len(self._pending)
 
     @property
     def first_seq(self) -> int:
         """The oldest kept; 0 when there is none yet."""
-        with self._failing("read"):
-            return self._integer("SELECT min(seq) FROM alerts")
+        return self._history.since(0, 1).first_seq
 
     def append(self, message: AlertMessage) -> AlertMessage:
-        """The message with its `seq` and `epoch`; it is on disk when this returns, and gone when this raises."""
-        with self._failing("written"):
+        """The message with its `seq` and `epoch`; it is on disk when this returns, or else `pending`."""
+        if self._closed:
+            raise OutboxError(f"the outbox {self._path} is closed")
+        with self._lock:
             numbered = msgspec.structs.replace(message, seq=self.last_seq + 1, epoch=self.epoch)
-            row = (numbered.seq, self._now(), numbered.id, numbered.type, encode(numbered))
-            self._db.execute("INSERT INTO alerts VALUES (?, ?, ?, ?, ?)", row)
-            return numbered
+            self.last_seq = numbered.seq
+            self._pending.append(Row(numbered.seq, self._now(), numbered.id, numbered.type, encode(numbered)))
+            if len(self._pending) > PENDING_MAX:
+                self._pending.popleft()
+                self.lost += 1
+        try:
+            self._thread.do(self._store, WRITE_WAIT_S)
+        except TimeoutError:
+            self._fails(f"the disk of the outbox {self._path} does not answer")
+        return numbered
 
     def since(self, seq: int, limit: int = 1000) -> list[AlertMessage]:
         """The oldest alerts after `seq`, at most `limit`."""
-        return self._messages("SELECT message FROM alerts WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
+        return _decoded(self._history.since(seq, limit).alerts)
 
     def open_events(self) -> list[AlertMessage]:
         """The last message of each event that has not ended, oldest first."""
-        return self._messages(f"SELECT message {_OPEN} ORDER BY seq")
+        return _decoded(self._history.open_events().alerts)
 
     def prune(self, max_age_s: float, max_bytes: int) -> int:
         """Drop the oldest alerts that are too old or too many bytes; says how many went.
 
-        The newest one stays, so that counting goes on, and so does all from an open event's last message on.
+        The newest one stays, and so does all from an open event's last message on.
         """
-        with self._failing("pruned"):
-            too_old = self._integer("SELECT max(seq) FROM alerts WHERE time < ?", self._now() - max_age_s)
-            too_many = self._integer(
-                "SELECT max(seq) FROM (SELECT seq, sum(length(message)) OVER (ORDER BY seq DESC) AS bytes FROM alerts)"
-                " WHERE bytes > ?",
-                max_bytes,
-            )
-            keep_from = self._integer(f"SELECT min(seq) {_OPEN}") or self.last_seq
-            last_dropped = min(max(too_old, too_many), keep_from - 1)
-            dropped = self._db.execute("DELETE FROM alerts WHERE seq <= ?", (last_dropped,)).rowcount
-            self._db.executescript("PRAGMA incremental_vacuum")  # `execute` would give back one page and stop
-            return dropped
+        try:
+            return self._thread.do(lambda: self._file.prune(max_age_s, max_bytes), PRUNE_WAIT_S)
+        except TimeoutError as error:
+            raise OutboxError(f"the outbox {self._path} is not pruned yet (its disk does not answer)") from error
 
     def close(self) -> None:
-        self._db.close()
+        """Write what is pending, if the disk takes it within CLOSE_WAIT_S. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._history.close()
+        if not self._thread.end(self._finish, CLOSE_WAIT_S):
+            _log.error("the disk of the outbox %s does not answer: it is left behind", self._path)
+        if self._pending:
+            _log.error("%d alerts that were told are not in the outbox", len(self._pending))
 
     def __enter__(self) -> Self:
         return self
@@ -117,78 +128,155 @@ class Outbox:
     ) -> None:
         self.close()
 
-    def _integer(self, query: str, *values: object) -> int:
-        """The one number asked for; 0 for none."""
-        (value,) = self._db.execute(query, values).fetchone()
-        return int(value or 0)
+    def _store(self) -> None:
+        """On the disk's thread: write what is pending, unless it was tried a moment ago."""
+        while rows := self._oldest_pending():
+            if time.monotonic() < self._retry_at_s:
+                self._mark()
+                return
+            try:
+                self._file.insert(rows)
+            except OutboxError as error:
+                self._retry_at_s = time.monotonic() + RETRY_S
+                self._mark()
+                self._fails(str(error))
+                return
+            with self._lock:
+                while self._pending and self._pending[0].seq <= rows[-1].seq:
+                    self._pending.popleft()
+        if self._failing:
+            self._failing = False
+            _log.warning("the outbox %s can be written again, and has everything that was kept in memory", self._path)
 
-    def _messages(self, query: str, *values: object) -> list[AlertMessage]:
-        with self._failing("read"):
-            messages = [decode(data) for (data,) in self._db.execute(query, values)]
-            return [message for message in messages if isinstance(message, AlertMessage)]
+    def _oldest_pending(self) -> list[Row]:
+        with self._lock:
+            return [row for row, _ in zip(self._pending, range(AT_ONCE), strict=False)]
 
-    def _rename(self) -> Path:
-        """Move the damaged file, with what SQLite keeps beside it, out of the way."""
-        stamp = datetime.fromtimestamp(self._now(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        aside = self._path.with_name(f"{self._path.name}.damaged-{stamp}")
-        for suffix in ("-wal", "-shm", ""):
-            part = self._path.with_name(self._path.name + suffix)
-            if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
-        return aside
-
-    @contextmanager
-    def _failing(self, done: str) -> Iterator[None]:
-        """Maps what SQLite and the disk raise."""
+    def _mark(self) -> None:
         try:
-            yield
-        except (sqlite3.Error, OSError, FeedError, _DamagedError) as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            may_write = "check that this user may write to its directory, or choose another with --data"
-            advice = {
-                sqlite3.SQLITE_BUSY: "another Vigil uses this data directory: stop it, or choose another with --data",
-                sqlite3.SQLITE_FULL: "the disk is full: make room",
-                sqlite3.SQLITE_CANTOPEN: may_write,
-                sqlite3.SQLITE_READONLY: may_write,
-            }.get(
-                code, may_write if isinstance(error, OSError) else "check the disk, and that this user may write there"
-            )
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise OutboxError(f"the outbox {self._path} can't be {done} ({reason})", advice=advice) from error
+            self._file.mark(self.last_seq)
+        except OutboxError as error:
+            _log.debug("%s", error)  # then a crash right now may have numbers given twice
+
+    def _finish(self) -> None:
+        self._retry_at_s = 0.0
+        self._store()
+        self._file.close()
+
+    def _fails(self, why: str) -> None:
+        if not self._failing:
+            _log.error("%s; alerts are told all the same, and kept in memory until it works again", why)
+        self._failing = True
 
 
-class _DamagedError(Exception):
-    """The file is no database, or not a whole one any more."""
+class OutboxHistory:
+    """What an outbox has, for one other thread: a `stream.feed.catch_up.History` beside the writer.
+
+    Everything that was told is in it, be it on disk or still in memory. Raises OutboxError.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._reader = OutboxReader(outbox._path)
+        self.epoch = outbox.epoch
+
+    def since(self, seq: int, limit: int) -> Kept:
+        """The oldest alerts after `seq`, at most `limit`."""
+        last_seq, pending = self._told()  # before the disk is read: what is written meanwhile is in both
+        first_seq, alerts = self._reader.since(seq, limit)
+        newest = alerts[-1][0] if alerts else seq
+        if len(alerts) < limit:
+            alerts += [(row.seq, row.message) for row in pending if row.seq > newest][: limit - len(alerts)]
+        if not first_seq and pending:
+            first_seq = pending[0].seq
+        return Kept(first_seq, max([last_seq, *(seq for seq, _ in alerts[-1:])]), alerts)
+
+    def open_events(self) -> Kept:
+        """The last message of each event that has not ended by `last_seq`."""
+        last_seq, pending = self._told()
+        newest, events = self._reader.open_events()
+        opened = {event: (seq, message) for event, seq, message in events}
+        for row in pending:
+            if row.seq > newest:
+                opened[row.event] = (row.seq, row.message)
+                if row.type == "end":
+                    del opened[row.event]
+        return Kept(0, max(last_seq, newest), sorted(opened.values()))
+
+    def of_event(self, event: str) -> list[tuple[int, bytes]]:
+        """The alerts of one event that are kept, as (seq, JSON), oldest first."""
+        _, pending = self._told()
+        alerts = self._reader.of_event(event)
+        newest = alerts[-1][0] if alerts else 0
+        return alerts + [(row.seq, row.message) for row in pending if row.event == event and row.seq > newest]
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def _told(self) -> tuple[int, list[Row]]:
+        with self._outbox._lock:
+            return self._outbox.last_seq, list(self._outbox._pending)
 
 
-def _open(path: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, str]:
-    """The database, exclusively, and its epoch; a new file gets its tables and epoch in one transaction."""
-    db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S, check_same_thread=False)
-    try:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()  # before anything is written
-        if verdict != "ok":
-            raise _DamagedError(" ".join(str(verdict).split()))
-        is_new = db.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
-        if is_new:
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        if is_new:
-            db.execute("BEGIN EXCLUSIVE")
-            for statement in _CREATE:
-                db.execute(statement)
-            db.execute("INSERT INTO outbox VALUES (?)", (Ids(now)(),))
-            db.execute("COMMIT")
-        (found,) = db.execute("PRAGMA user_version").fetchone()
-        if found != FORMAT:
-            raise OutboxError(
-                f"{path} is no outbox that this version can read", advice="choose another directory with --data"
-            )
-        (epoch,) = db.execute("SELECT epoch FROM outbox").fetchone()
-    except BaseException as error:
-        db.close()
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise _DamagedError(str(error)) from error
-        raise
-    return db, str(epoch)
+class _Thread:
+    """Does jobs one after another. Nobody waits for it longer than they say; while one is overdue it takes no other.
+
+    `idle` is called when no job came for as long as `idle_after_s` says.
+    """
+
+    def __init__(self, name: str, idle: Callable[[], None], idle_after_s: Callable[[], float | None]) -> None:
+        self._idle = idle
+        self._idle_after_s = idle_after_s
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], object], Future[object]] | None] = queue.SimpleQueue()
+        self._overdue: Future[object] | None = None
+        # A daemon, because a hung disk must not hold up the end of the process.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def do(self, job: Callable[[], _Result], within_s: float) -> _Result:
+        """What the job returns or raises; or TimeoutError, though it may still be done then."""
+        if self._overdue is not None and not self._overdue.done():
+            raise TimeoutError
+        future: Future[_Result] = Future()
+        self._jobs.put((job, cast("Future[object]", future)))
+        try:
+            return future.result(within_s)
+        except TimeoutError:
+            self._overdue = cast("Future[object]", future)
+            raise
+
+    def end(self, last: Callable[[], None], within_s: float) -> bool:
+        """Do a last job and end; False when that took too long, and the thread is left behind."""
+        self._jobs.put((last, Future()))
+        self._jobs.put(None)
+        self._thread.join(within_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                item = self._jobs.get(timeout=self._idle_after_s())
+            except queue.Empty:
+                self._idle()
+                continue
+            if item is None:
+                return
+            job, future = item
+            try:
+                future.set_result(job())
+            except Exception as error:  # noqa: BLE001 - it is for who asked
+                future.set_exception(error)
+
+
+def _decoded(alerts: list[tuple[int, bytes]]) -> list[AlertMessage]:
+    """Without what this version can't read, which a newer one may have written."""
+    messages = []
+    for seq, data in alerts:
+        try:
+            message = decode(data)
+        except FeedError as error:
+            _log.warning("alert %d of the outbox is left out: %s", seq, error)
+            continue
+        if isinstance(message, AlertMessage):
+            messages.append(message)
+    return messages

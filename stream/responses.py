@@ -4,8 +4,9 @@
     {"camera": "front", "index": 13, "score": null, "reason": "scorer gave no answer within 30 s"}
 
 `camera` and either `pts_s` (the window's end in stream time) or `index` are required; `segment`, `score`, `text`,
-`boxes` (objects with x1, y1, x2, y2 in fractions of the picture, and label) and `reason` may be left out. An
-unknown key is an error.
+`boxes` (objects with x1, y1, x2, y2 in fractions of the picture, and label) and `reason` may be left out. A line
+with a `definition` is what was said of the window by that further definition of the camera. An unknown key is an
+error.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     text: str | None = None
     boxes: tuple[Box, ...] = ()
     reason: str = ""
+    definition: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_Line)
@@ -58,7 +60,7 @@ def _response(line: bytes, place: str) -> Response:
 
 
 class ResponseWriter:
-    """Writes a new file of responses, one line each, at once. Used from one thread."""
+    """Writes a new file of responses, each at once. Used from one thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -71,17 +73,22 @@ class ResponseWriter:
 
     def write(self, window: WindowMeta, judgement: Judgement) -> None:
         """Raises RuntimeFault when the file can't take more, for example on a full disk."""
-        line = _Line(
-            camera=window.camera,
-            segment=window.segment,
-            pts_s=window.pts_s,
-            score=judgement.score,
-            text=judgement.text,
-            boxes=judgement.boxes,
-            reason=judgement.reason,
-        )
+        judgements = [(None, judgement), *judgement.further.items()]
+        lines = [
+            _Line(
+                camera=window.camera,
+                segment=window.segment,
+                pts_s=window.pts_s,
+                score=each.score,
+                text=each.text,
+                boxes=each.boxes,
+                reason=each.reason,
+                definition=definition,
+            )
+            for definition, each in judgements
+        ]
         try:
-            self._file.write(msgspec.json.encode(line) + b"\n")
+            self._file.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
         except OSError as error:
             raise RuntimeFault(f"cannot write responses to {self._path}: {error.strerror or error}") from error
 

@@ -13,7 +13,7 @@ import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -97,6 +97,12 @@ class FrameRing:
                 self._lock.notify_all()
 
         return release
+
+    def newest(self) -> Frame | None:
+        """A copy of the newest frame, for any thread; None before the first."""
+        with self._lock:
+            frame = self._frames[self._order[-1]]  # within the span, so nobody writes over it meanwhile
+            return None if frame is None else replace(frame, image=frame.image.copy())
 
     def _free(self) -> int | None:
         takable = islice(self._order, len(self._order) - self._span)

@@ -10,17 +10,21 @@ import logging
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from engine.batcher import MicroBatcher, Overflow
 from engine.errors import SourceError, SourceFault
 from engine.gate import IdleGate, IdleSettings
+from engine.picture import HealthSettings
 from engine.types import Tier, Window
 from engine.windows import Windower, WindowPlan
 from stream.backoff import Backoff
 from stream.clock import Clock
+from stream.health import CameraHealth, Trouble
+from stream.preview import Preview
 from stream.rings import FrameRing, PacketRing
 from stream.sources.base import EncodedPacket, Picture, Source, StreamInfo, seconds
 from stream.timing import StreamClock
@@ -57,6 +61,7 @@ class SessionSettings:
     frame_size: tuple[int, int]
     idle: IdleSettings = field(default_factory=IdleSettings)
     pace: Pace = Pace.REALTIME
+    health: HealthSettings = field(default_factory=HealthSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,9 @@ class SessionStats:
     dropped: Counter[str] = field(default_factory=Counter)  # pictures lost, by reason
     packets: int = 0
     connections: int = 0
-    live: bool = True  # False for a file, which waits for its pace, or for the scorer, and not for a camera
+    live: bool = True  # False for a file
+    waiting: bool = False  # a file is held back: for its pace, or for the scorer
+    trouble: Trouble | None = None  # what is wrong although pictures come
     segment: int = -1
     tier: Tier = Tier.FULL
     touched_s: float = 0.0  # monotonic time of the last sign of life of the source
@@ -101,6 +108,7 @@ class CameraSession:
         clock: Clock,
         rng: random.Random,
         stats: SessionStats,
+        preview: Preview | None = None,
     ) -> None:
         self._settings = settings
         self._make_source = make_source
@@ -115,8 +123,12 @@ class CameraSession:
         width, height = settings.frame_size
         kept = settings.plan.kept
         self._ring = FrameRing(kept + IN_FLIGHT * settings.plan.frames + 2, width, height, span=kept)
+        self._preview = preview or Preview(clock.monotonic)
+        self._preview.behind(self._ring.newest)
         self._windower = Windower(settings.plan)
         self._gate = IdleGate(settings.idle)
+        self._health = CameraHealth(settings.health)
+        self._keys = 0  # key pictures so far
         self._times: StreamClock | None = None
         self._last_slot: tuple[int, int] | None = None  # (segment, slot) already in the ring
         self._pace_start: tuple[float, float] | None = None  # (raw, monotonic)
@@ -184,6 +196,8 @@ class CameraSession:
             case StreamInfo():
                 times.interrupt("codec or resolution changed")
                 self._info = item
+                self._health.opened(item, self._stats.touched_s)
+                self._stats.trouble = self._health.trouble
                 self._say(CameraState.LIVE, info=item)
             case _:
                 self._sample(item, source, times)
@@ -204,6 +218,7 @@ class CameraSession:
             self._wait_for(picture.pts_s)
         arrival_s = self._clock.monotonic()
         stats.pictures += 1
+        self._keys += picture.is_key
         idle = source.keyframes_only
         stamp = times.push(picture.pts_s, arrival_s, self._clock.time(), sparse=idle)
         if stamp is None:
@@ -211,8 +226,11 @@ class CameraSession:
             return
         if stamp.broke:
             log.info("new segment: %s", stamp.broke, extra={"camera": settings.camera})
+        if stamp.jumped:
+            self._health.clock_jumped(stamp.broke, arrival_s)
         stats.segment = stamp.segment
         stats.picture_s, stats.picture_time_s = arrival_s, stamp.time_s
+        self._preview.offer(picture, self._info.width, self._info.height, stamp.time_s)
         slot = settings.plan.slot(stamp.pts_s)
         place = (stamp.segment, slot)
         if place == self._last_slot or not (idle or settings.plan.wants(slot)):
@@ -220,7 +238,8 @@ class CameraSession:
         lossless = not source.live and settings.pace is Pace.MAX
         claimed = self._ring.claim()
         while claimed is None and lossless and not self._stop.is_set():
-            claimed = self._ring.claim(ROOM_POLL_S)
+            with self._waiting():
+                claimed = self._ring.claim(ROOM_POLL_S)
         if claimed is None:
             stats.dropped["ring_full"] += 1
             return
@@ -236,6 +255,8 @@ class CameraSession:
         )
         self._last_slot = place
         stats.frames += 1
+        self._health.push(frame, self._keys, arrival_s)
+        stats.trouble = self._health.trouble
         stats.tier = self._gate.push(frame)
         source.keyframes_only = stats.tier is Tier.IDLE
         if stats.tier is Tier.IDLE:
@@ -246,7 +267,8 @@ class CameraSession:
             self._offer(window, Overflow.BLOCK if lossless else Overflow.KEEP_LATEST)
 
     def _offer(self, window: Window, overflow: Overflow) -> None:
-        self._batcher.offer(replace(window, release=self._ring.pin(window.frames)), overflow)
+        with self._waiting():
+            self._batcher.offer(replace(window, release=self._ring.pin(window.frames)), overflow)
 
     def _wait_for(self, raw_s: float | None) -> None:
         """Hold a file back until its time has come."""
@@ -260,7 +282,18 @@ class CameraSession:
         if abs(ahead_s) > PACE_SLACK_S:
             self._pace_start = (raw_s, now_s)
         elif ahead_s > 0:
-            self._clock.wait(self._stop, ahead_s)
+            with self._waiting():
+                self._clock.wait(self._stop, ahead_s)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """While it is not the source that takes its time."""
+        self._stats.waiting = True
+        try:
+            yield
+        finally:
+            self._stats.touched_s = self._clock.monotonic()
+            self._stats.waiting = False
 
     def _say(
         self,

@@ -20,12 +20,16 @@ PACE_BOUNDS = (0.8, 1.25)  # ... and what their ratio may be; two stretches outs
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A picture's place in time. `broke` says why a new segment begins with it, or is empty."""
+    """A picture's place in time. `broke` says why a new segment begins with it, or is empty.
+
+    `jumped`: it broke because a live stream's own clock did, and not because pictures are missing.
+    """
 
     segment: int
     pts_s: float
     time_s: float
     broke: str = ""
+    jumped: bool = False
 
 
 class StreamClock:
@@ -40,6 +44,7 @@ class StreamClock:
         self._segment = first_segment - 1
         self._break: str = "start"
         self._by_arrival = False
+        self._told = False  # the last picture brought a stamp that was believed
         self._base_s = 0.0  # raw stamp at the segment's start
         self._last_raw_s = 0.0
         self._last_arrival_s = 0.0
@@ -70,8 +75,13 @@ class StreamClock:
 
         `sparse` pictures (key frames only) may lie any distance apart without breaking the segment.
         """
+        told = raw_s is not None and not self._by_arrival
         raw_s = self._known(raw_s, arrival_s)
-        broke = self._break or self._discontinuity(raw_s, sparse)
+        broke, jumped = self._break, False
+        if not broke:
+            broke = self._discontinuity(raw_s, sparse)
+            jumped = bool(broke) and self.live and told and self._told and self._jumped(raw_s, now_s)
+        self._told = told
         if broke:
             raw_s = arrival_s if self._by_arrival else raw_s
             self._begin(raw_s, now_s)
@@ -82,7 +92,7 @@ class StreamClock:
         self._last_raw_s, self._last_arrival_s, self._last_now_s = raw_s, arrival_s, now_s
         pts_s = round(raw_s - self._base_s, STAMP_DIGITS)
         self._last_time_s = max(self._last_time_s, self._epoch_s + pts_s)
-        return Stamp(self._segment, pts_s, self._last_time_s, broke)
+        return Stamp(self._segment, pts_s, self._last_time_s, broke, jumped)
 
     def _known(self, raw_s: float | None, arrival_s: float) -> float:
         if self._by_arrival:
@@ -105,6 +115,11 @@ class StreamClock:
             self._by_arrival = True
             return "time stamps do not run at the speed of time: arrival times are used instead"
         return ""
+
+    def _jumped(self, raw_s: float, now_s: float) -> bool:
+        """Whether stamps that do not go on are wrong: they went back, ran ahead of time, or at another speed."""
+        ahead_s = self._epoch_s + raw_s - self._base_s - now_s
+        return self._by_arrival or raw_s < self._last_raw_s or ahead_s > GAP_S
 
     def _far(self, raw_s: float) -> bool:
         """Whether a packet's stamp lies too far from the last picture's for decoding order alone to explain it."""

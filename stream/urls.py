@@ -37,6 +37,10 @@ class SourceKind(StrEnum):
     SYNTHETIC = "synthetic"
 
 
+_SHAPE = (
+    "write it as rtsp://USER:PASSWORD@HOST/PATH, with special characters of the password in percent form: "
+    "/ is %2F, # is %23, ? is %3F, @ is %40"
+)
 _KIND_OF_SCHEME = {
     "rtsp": SourceKind.RTSP,
     "rtsps": SourceKind.RTSP,
@@ -61,6 +65,12 @@ def kind_of(source: str) -> SourceKind:
             f"{redact(source)}: unknown kind of source", advice=f"use one of {schemes}, a file or a webcam"
         )
     return kind
+
+
+def require_host(source: str) -> None:
+    """Raises UsageError for a network URL that names no host to dial, as `kind_of` does for an unknown kind."""
+    if kind_of(source) in (SourceKind.RTSP, SourceKind.HTTP) and host_of(source) is None:
+        raise UsageError(f"{redact(source)}: no host can be found in this URL", advice=_SHAPE)
 
 
 def redact(source: str) -> str:

@@ -14,28 +14,38 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.batcher import Drop, MicroBatcher
+from engine.encoder import TextEncoder
 from engine.policy import EndReason
 from engine.scorer import Scorer
 from engine.types import Window
 from engine.worker import Judged, ScoringWorker
 from stream.alerts import Alerts
+from stream.bridges.board import Board
+from stream.bridges.bridge import Bridges
 from stream.camera import Camera
 from stream.clock import Clock, SystemClock
 from stream.config.models import CameraConfig, WatchConfig
 from stream.evidence.recorder import EvidenceWorker
 from stream.evidence.retention import Retention
+from stream.feed.endpoint import beside
 from stream.feed.publisher import FeedPublisher
+from stream.feed.server import CatchUpServer
 from stream.http import HealthServer
 from stream.ids import Ids
 from stream.metrics import Metrics
-from stream.outbox import Outbox
+from stream.notify import Supervisor
+from stream.outbox import Outbox, OutboxHistory
+from stream.reload import ConfigFile
 from stream.responses import ResponseWriter
 from stream.session import CameraState, StateChange
 from stream.sources.base import Source
-from stream.wiring import make_desk, make_source, watched
+from stream.wiring import introduce, make_bridges, make_desk, make_source, watched
+
+if TYPE_CHECKING:
+    from stream.console.server import ConsoleServer
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +54,21 @@ PRUNE_EVERY_S = 3600.0
 CAMERAS_STOP_S = 3.0  # what each part gets to end in, ten seconds in all
 SCORER_STOP_S = 3.0
 CLIPS_STOP_S = 3.0
+EXPLAIN_WAIT_S = 30.0  # for what is still to be said of files that are over
+BLOCKED_S = 60.0  # a loop that has not come round for so long is not alive; pruning the outbox may take as long
+
+# Sections that are read once, at the start.
+SHARED = ("scorer", "feed", "mqtt", "webhooks", "http", "console", "data", "engine")
+# A camera's keys that its stream does not see: when only they change, it goes on.
+RULES = {"cleaning", "smoothing", "alerts", "definitions", "motion", "zones", "masks"}
 
 
 class Watch:
     """Watches the cameras of a configuration with a scorer, which it does not own.
 
-    With `record`, every judgement is written to that new file, which the `recorded` scorer can answer from.
-    Raises UsageError for a source that makes no sense.
+    `sentences` gives sentences their vectors, for cleaning; without it there is none. With `record`, every judgement is
+    written to that new file, which the `recorded` scorer can answer from. `file` is where `config` is from: what is
+    changed in the console is written there. Raises UsageError for a source that makes no sense.
     """
 
     def __init__(
@@ -58,17 +76,23 @@ class Watch:
         config: WatchConfig,
         scorer: Scorer,
         *,
+        sentences: TextEncoder | None = None,
         record: Path | None = None,
+        file: ConfigFile | None = None,
         make_source: Callable[[CameraConfig], Source] = make_source,
         clock: Clock | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self._config = config
+        self._sentences = sentences
         self._record = record
+        self._file = file
         self._scorer = scorer
         self._make_source = make_source
         for camera in watched(config).values():
             make_source(camera)  # one that makes no sense is the caller's to hear of, before anything is started
         self._clock = clock or SystemClock()
+        self._supervisor = supervisor or Supervisor(None)
         self._metrics = Metrics(version("vigil-vad"))
         self._batcher = MicroBatcher(
             max_batch=config.engine.max_batch or scorer.max_batch,
@@ -83,10 +107,14 @@ class Watch:
             timeout_s=config.scorer.timeout_s,
             monotonic=self._clock.monotonic,
         )
+        self._ids = Ids(self._clock.time)
         self._cameras: dict[str, Camera] = {}
+        self._board = Board()
+        self._applying = asyncio.Lock()
         self._over = False  # what is judged now comes too late to be told
-        self._prune_at_s = self._clock.monotonic()
+        self._prune_at_s = self._came_round_s = self._clock.monotonic()
         self.alerts_told = 0
+        self.console_url: str | None = None
         self.failed: list[str] = []  # sources that can't be read and were not tried again
 
     async def run(
@@ -104,20 +132,26 @@ class Watch:
         config, clock = self._config, self._clock
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            feed = stack.enter_context(FeedPublisher(config.feed.bind))
+            feed = stack.enter_context(FeedPublisher(config.feed.bind, scores=config.feed.scores))
             outbox_thread = stack.enter_context(ThreadPoolExecutor(1, "vigil-outbox"))
             outbox = await self._loop.run_in_executor(
                 outbox_thread, Outbox, config.data.dir / "outbox.sqlite3", clock.time
             )
             stack.callback(lambda: outbox_thread.submit(outbox.close).result())
+            self._metrics.outbox_pending.set_function(lambda: outbox.pending)
+            catch_up = CatchUpServer(config.feed.catch_up or beside(config.feed.bind), OutboxHistory(outbox), feed.run)
+            feed.catch_up = stack.enter_context(catch_up).bound_endpoint
             retention = config.data.retention
             evidence = EvidenceWorker(
                 config.data.dir,
                 retention=Retention(config.data.dir, max_age_s=retention.age_s, max_bytes=retention.size_bytes),
             )
             stack.callback(evidence.close)
+            self._board.watch(watched(config).keys())
+            bridges = stack.enter_context(
+                await asyncio.to_thread(make_bridges, config, outbox, self._board, self._metrics)
+            )
             self._alerts = Alerts(
-                model=self._scorer.info,
                 outbox=outbox,
                 outbox_thread=outbox_thread,
                 feed=feed,
@@ -125,17 +159,23 @@ class Watch:
                 data=config.data.dir,
                 metrics=self._metrics,
                 clock=clock,
-                tell_scores=config.feed.scores,
                 record=stack.enter_context(ResponseWriter(self._record)) if self._record else None,
+                explain=self._worker.explain,
+                kept=bridges.wake,
             )
             http_url = None
             if config.http.bind is not None:
-                server = stack.enter_context(HealthServer(str(config.http.bind), self._metrics, self._ready))
+                server = stack.enter_context(
+                    HealthServer(str(config.http.bind), self._metrics, self._ready, self._alive)
+                )
                 http_url = server.url
             await self._alerts.start()
+            if config.console.bind is not None:
+                stack.push_async_callback(asyncio.to_thread, (await self._open_console(feed, outbox, bridges)).close)
             started(feed.bound_endpoint, http_url)
             self._feed = feed
-            self._add_cameras()
+            for name, camera_config in watched(config).items():
+                self._add(name, camera_config)
             self._worker.start()
             try:
                 for camera in self._cameras.values():
@@ -148,23 +188,103 @@ class Watch:
                     str(camera.error) for camera in self._cameras.values() if camera.state is CameraState.FAILED
                 ]
 
-    def _add_cameras(self) -> None:
-        ids = Ids(self._clock.time)
-        for name, camera in watched(self._config).items():
-            self._cameras[name] = Camera(
-                name,
-                camera,
-                make_desk(name, camera, ids),
-                make_source=self._make_source,
-                frame_size=self._scorer.frame_size,
-                batcher=self._batcher,
-                report=self._report,
-                clock=self._clock,
-            )
+    async def apply(self, config: WatchConfig) -> None:
+        """Go on with another configuration: cameras come, go and change, and what did not change is not disturbed.
+
+        Raises UsageError, and changes nothing, for a source that makes no sense. What all cameras share needs a
+        restart; the log says so.
+        """
+        async with self._applying:
+            await self._apply(config)
+
+    async def _apply(self, config: WatchConfig) -> None:
+        wanted = watched(config)
+        for camera in wanted.values():
+            self._make_source(camera)
+        for name in SHARED:
+            if getattr(config, name) != getattr(self._config, name):
+                log.warning("a change of `%s` takes effect after a restart only", name)
+        self._config = config
+        for name in self._cameras.keys() - wanted.keys():
+            await self._remove(name)
+        self._board.watch(wanted.keys())
+        for name, camera in wanted.items():
+            await self._add_or_change(name, camera)
+
+    async def _add_or_change(self, name: str, config: CameraConfig) -> None:
+        before = self._cameras.get(name)
+        if before is None:
+            self._add(name, config).keeper.start()
+        elif before.config != config and _without_rules(before.config) == _without_rules(config):
+            self._introduce(name, config)
+            await self._alerts.change(before.desk, make_desk(name, config, self._ids, self._scorer, self._sentences))
+            before.config = config
+        elif before.config != config:
+            await self._remove(name)
+            self._add(name, config, first_segment=before.keeper.stats.segment + 1).keeper.start()
+
+    def _add(self, name: str, config: CameraConfig, *, first_segment: int = 0) -> Camera:
+        self._introduce(name, config)
+        camera = self._cameras[name] = Camera(
+            name,
+            config,
+            make_desk(name, config, self._ids, self._scorer, self._sentences),
+            make_source=self._make_source,
+            frame_size=self._scorer.frame_size,
+            batcher=self._batcher,
+            report=self._report,
+            clock=self._clock,
+            first_segment=first_segment,
+        )
+        return camera
+
+    def _introduce(self, name: str, config: CameraConfig) -> None:
+        self._worker.tell(lambda scorer: introduce(scorer, name, config))
+
+    async def _remove(self, name: str) -> None:
+        camera = self._cameras.pop(name)
+        camera.keeper.stop()
+        self._batcher.forget(name)
+        self._worker.tell(lambda scorer: scorer.forget(name))
+        if not await asyncio.to_thread(camera.keeper.join, CAMERAS_STOP_S):
+            log.warning("its thread did not come back from native code", extra={"camera": name})
+        await self._alerts.finish(camera.desk, EndReason.RECONFIGURED)
+        self._metrics.remove_camera(name)
+        self._feed.forget(name)
+        log.info("no longer watched as it was", extra={"camera": name})
+
+    async def _open_console(self, feed: FeedPublisher, outbox: Outbox, bridges: Bridges) -> ConsoleServer:
+        """An extra: what it needs is imported only when it is wanted."""
+        from stream.console import open_console
+        from stream.console.view import WatchView
+
+        view = WatchView(
+            loop=self._loop,
+            clock=self._clock,
+            started_s=self._clock.time(),
+            version=version("vigil-vad"),
+            run=feed.run,
+            outbox=outbox,
+            bridges=bridges,
+            cameras=self._cameras,
+            batcher=self._batcher,
+            worker=self._worker,
+            scorer=self._scorer,
+            config=lambda: self._config,
+            apply=self.apply,
+            file=self._file,
+        )
+        console = await asyncio.to_thread(open_console, view)
+        feed.heard = console.hear
+        self.console_url = console.url
+        log.info("the console is at %s", console.url)
+        return console
 
     async def _tick_until(self, stop: asyncio.Event, exit_at_end: bool) -> None:
+        finished_s: float | None = None
         while not stop.is_set():
-            for camera in self._cameras.values():
+            self._came_round_s = self._clock.monotonic()
+            for camera in list(self._cameras.values()):
                 camera.keeper.tick()
                 camera.measure(self._metrics)
                 if camera.keeper.stats.live:  # a file's time is not the time of day
@@ -177,20 +297,26 @@ class Watch:
                 if camera.heartbeat_due:
                     self._tell_status(camera)
             await self._judged(self._worker.give_up_hung())
+            self._tell_supervisor()
             self._count_windows()
             self._feed.greet()
             if self._clock.monotonic() >= self._prune_at_s:
                 self._prune_at_s = self._clock.monotonic() + PRUNE_EVERY_S
                 await self._alerts.prune()
+            if self._worker.lost is not None:
+                raise self._worker.lost
             cameras = self._cameras.values()
             useless = all(camera.state is CameraState.FAILED for camera in cameras)
             if (exit_at_end or useless) and all(camera.finished for camera in cameras):
-                return
+                finished_s = finished_s or self._clock.monotonic()
+                if not self._alerts.explaining or self._clock.monotonic() - finished_s >= EXPLAIN_WAIT_S:
+                    return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), TICK_S)
 
     async def _shut_down(self, evidence: EvidenceWorker) -> None:
         """Stop capturing, score no more, end what is open, finish the clips: in that order, each bounded."""
+        self._supervisor.stopping()
         cameras = list(self._cameras.values())
         for camera in cameras:
             camera.keeper.stop()
@@ -202,8 +328,9 @@ class Watch:
         if not await asyncio.to_thread(self._worker.join, SCORER_STOP_S):
             log.warning("the scorer did not come back: it is left behind")
         self._over = True
-        for camera in cameras:
-            await self._alerts.finish(camera.desk, EndReason.SHUTDOWN)
+        if self._worker.lost is None:  # else the next process ends what is open now, and knows that it did
+            for camera in cameras:
+                await self._alerts.finish(camera.desk, EndReason.SHUTDOWN)
         await asyncio.to_thread(evidence.close, CLIPS_STOP_S)
         await self._alerts.drain(CLIPS_STOP_S)
         self._count_windows()
@@ -219,11 +346,12 @@ class Watch:
 
     async def _judged(self, judged: Judged) -> None:
         for window, judgement in judged:
-            if self._over:
+            camera = self._cameras.get(window.camera)
+            if camera is None or self._over:
                 window.release()
                 continue
             try:
-                await self._alerts.judged(self._cameras[window.camera].desk, window, judgement)
+                await self._alerts.judged(camera.desk, window, judgement)
             except Exception:  # what goes wrong with one window must not end the scoring of the others
                 log.exception("a judgement was lost", extra={"camera": window.camera})
 
@@ -232,12 +360,29 @@ class Watch:
         self._loop.call_soon_threadsafe(self._changed, change)
 
     def _changed(self, change: StateChange) -> None:
-        camera = self._cameras[change.camera]
-        camera.change(change, self._metrics)
-        self._tell_status(camera)
+        camera = self._cameras.get(change.camera)
+        if camera is not None:  # else it was removed meanwhile
+            camera.change(change, self._metrics)
+            self._tell_status(camera)
 
     def _tell_status(self, camera: Camera) -> None:
-        self._feed.publish_status(camera.status(self._alerts.last_seq, self._alerts.epoch))
+        alerts = self._alerts
+        status = camera.status(alerts.last_seq, alerts.epoch, alerts.outbox_pending)
+        self._feed.publish_status(status)
+        self._board.tell(status)
+
+    def _tell_supervisor(self) -> None:
+        live = sum(camera.state is CameraState.LIVE for camera in self._cameras.values())
+        hung = "; the scorer does not answer" if self._worker.hung_for_s else ""
+        self._supervisor.status(
+            f"cameras live: {live} of {len(self._cameras)}, alert messages: {self._alerts.told}{hung}"
+        )
+        if self._alive():
+            self._supervisor.alive()
+
+    def _alive(self) -> bool:
+        """Whether a new process would do no better: no scorer hangs, and no loop is blocked."""
+        return not self._worker.hung_for_s and self._clock.monotonic() - self._came_round_s < BLOCKED_S
 
     def _settled(self, camera: str) -> bool:
         """Whether every window of a camera has been dealt with."""
@@ -246,6 +391,8 @@ class Watch:
 
     def _count_windows(self) -> None:
         for name, count in self._batcher.counts().items():
+            if name not in self._cameras:
+                continue
             self._metrics.follow(self._metrics.windows_scored, count.scored, name)
             for reason, dropped in count.dropped.items():
                 self._metrics.follow(self._metrics.windows_dropped, dropped, name, reason)
@@ -258,6 +405,10 @@ class Watch:
             "cameras": {name: camera.state.value for name, camera in list(self._cameras.items())},
         }
         return not hung_s, details
+
+
+def _without_rules(config: CameraConfig) -> dict[str, object]:
+    return {name: value for name, value in config if name not in RULES}
 
 
 def _log_drop(window: Window, reason: Drop) -> None:

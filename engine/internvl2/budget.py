@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
@@ -34,11 +34,20 @@ class TokenBudget:
         self, items: Sequence[Item], tokens_each: int, work: Callable[[Sequence[Item]], Sequence[Result]]
     ) -> list[Result]:
         """`work` over all items, in order. Raises ScorerError when memory does not even suffice for one."""
-        done: list[Result] = []
-        while len(done) < len(items):
-            batch = items[len(done) : len(done) + max(1, self.now // tokens_each)]
+        steps = self.in_steps(items, tokens_each, lambda batch: iter([work(batch)]))
+        return [result for results in steps for result in results]
+
+    def in_steps(
+        self, items: Sequence[Item], tokens_each: int, work: Callable[[Sequence[Item]], Iterator[Sequence[Result]]]
+    ) -> Iterator[Sequence[Result]]:
+        """The same with work that takes steps, each of which gives the results that it finished: none, or some."""
+        done = 0
+        while done < len(items):
+            batch = items[done : done + max(1, self.now // tokens_each)]
             try:
-                done += work(batch)
+                for results in work(batch):
+                    done += len(results)
+                    yield results
             except torch.OutOfMemoryError as error:
                 if len(batch) == 1:
                     raise ScorerError(
@@ -50,7 +59,6 @@ class TokenBudget:
                 self._recover()
                 continue
             torch.cuda.empty_cache()  # here the error, which holds on to the batch's memory, is gone
-        return done
 
     def _shrink(self, count: int, tokens_each: int) -> None:
         self._went_well = 0

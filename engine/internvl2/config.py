@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import CheckpointError
-from engine.internvl2.files import CONFIG, one_line, read_json, require_folder
+from engine.internvl2.files import CONFIG, is_converted, one_line, read_json, require_folder
 
 
 class Language(StrEnum):
@@ -29,28 +29,32 @@ class Config:
     """The facts of one checkpoint.
 
     `text` and `vision` are the arguments of transformers' LlamaConfig or Qwen2Config and InternVLVisionConfig;
-    `tied` says that the output matrix is the embedding matrix; `system_message` is None where the template's
-    own applies.
+    `tied` says that the output matrix is the embedding matrix, and is None where only the weights say so;
+    `system_message` is None where the template's own applies. `converted` says that transformers itself wrote the
+    checkpoint, so that the weights bear its names.
     """
 
     language: Language
     text: Mapping[str, Any]
     vision: Mapping[str, Any]
-    tied: bool
+    tied: bool | None
     select_layer: int
     downsample_ratio: float
     image_size_px: int
     tokens_per_tile: int
     template: str
     system_message: str | None
+    converted: bool = False
 
 
 def read_config(folder: Path) -> Config:
     """Read config.json. Raises CheckpointError, also for what can't be loaded."""
     require_folder(folder)
     top = _Section(read_json(folder / CONFIG), folder / CONFIG)
-    _refuse_other_kinds(top, folder)
     try:
+        if is_converted(top.values):
+            return _converted(top, folder)
+        _refuse_other_kinds(top, folder)
         return _config(top, folder)
     except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
         raise CheckpointError(
@@ -78,13 +82,47 @@ def _config(top: _Section, folder: Path) -> Config:
     )
 
 
+def _converted(top: _Section, folder: Path) -> Config:
+    """What transformers wrote; what it left out is its own default. All of these are InternVL2.5 or newer."""
+    llm, vision = top.section("text_config"), top.section("vision_config")
+    if (kind := llm.get("model_type", None)) != "qwen2":
+        raise CheckpointError(
+            f"{folder} is converted to transformers' own format and has the language model {kind!r}, "
+            "which can't be loaded from it",
+            advice="give the original checkpoint, whose name does not end in -hf",
+        )
+    scaling = llm.get("rope_parameters", None) or llm.get("rope_scaling", None) or {}
+    kind = scaling.get("rope_type") or scaling.get("type") or "default"
+    if kind not in ("default", "dynamic"):
+        raise CheckpointError(f"{top.path} has the rope scaling {kind!r} in text_config: only 'dynamic' can be loaded")
+    rope = {"rope_type": "default", "rope_theta": float(scaling.get("rope_theta") or llm.get("rope_theta"))}
+    image_size_px, patch_size_px = (_side(vision.get(*known)) for known in (("image_size", 448), ("patch_size", 14)))
+    downsample_ratio = float(top.get("downsample_ratio", 0.5))
+    return Config(
+        language=Language.QWEN2,
+        text=llm.only(*_TEXT_KEYS, "num_key_value_heads", "rms_norm_eps") | {"rope_parameters": rope},
+        vision=vision.only(*_VISION_KEYS, *_CONVERTED_VISION_KEYS),
+        tied=None,
+        select_layer=int(top.get("vision_feature_layer", -1)),
+        downsample_ratio=downsample_ratio,
+        image_size_px=image_size_px,
+        tokens_per_tile=int((image_size_px // patch_size_px) ** 2 * downsample_ratio**2),
+        template="internvl2_5",
+        system_message=None,
+        converted=True,
+    )
+
+
+def _side(size: int | list[int]) -> int:
+    """The one side of a square, which transformers writes as two."""
+    width, height = size if isinstance(size, list) else (size, size)
+    if width != height:
+        raise ValueError(f"{width} x {height} is no square")
+    return int(width)
+
+
 def _refuse_other_kinds(top: _Section, folder: Path) -> None:
     kind = top.get("model_type", None)
-    if kind == "internvl":
-        raise CheckpointError(
-            f"{folder} is a checkpoint converted to transformers' own format",
-            advice="give the original one, whose name does not end in -hf",
-        )
     if kind != "internvl_chat":
         raise CheckpointError(
             f"{folder} is no InternVL2 checkpoint (its model_type is {kind!r})",
@@ -118,18 +156,7 @@ def _language(llm: _Section, folder: Path) -> Language:
 
 
 def _text(llm: _Section, language: Language) -> dict[str, Any]:
-    text = {
-        key: llm.get(key)
-        for key in (
-            "vocab_size",
-            "hidden_size",
-            "intermediate_size",
-            "num_hidden_layers",
-            "num_attention_heads",
-            "max_position_embeddings",
-            "hidden_act",
-        )
-    }
+    text = {key: llm.get(key) for key in _TEXT_KEYS}
     text["num_key_value_heads"] = llm.get("num_key_value_heads", None) or text["num_attention_heads"]
     text["rms_norm_eps"] = float(llm.get("rms_norm_eps"))
     text["rope_parameters"] = _rope(llm, language)
@@ -156,27 +183,42 @@ def _rope(llm: _Section, language: Language) -> dict[str, Any]:
 
 
 def _vision(vision: _Section) -> dict[str, Any]:
-    sizes = {
-        key: vision.get(key)
-        for key in (
-            "hidden_size",
-            "intermediate_size",
-            "num_hidden_layers",
-            "num_attention_heads",
-            "image_size",
-            "patch_size",
-        )
-    }
     # The defaults are those of the authors' InternVisionConfig.
-    return sizes | {
+    return {key: vision.get(key) for key in _VISION_KEYS} | {
         "hidden_act": vision.get("hidden_act", "gelu"),
         "norm_type": vision.get("norm_type", "rms_norm"),
         "layer_norm_eps": float(vision.get("layer_norm_eps", 1e-6)),
         "attention_bias": vision.get("qkv_bias", False),
         "use_qk_norm": vision.get("qk_normalization", True),
+        "use_mean_pooling": True,  # leaves out a last LayerNorm that the original does not have
     }
 
 
+_TEXT_KEYS = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "max_position_embeddings",
+    "hidden_act",
+)
+_VISION_KEYS = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "image_size",
+    "patch_size",
+)
+_CONVERTED_VISION_KEYS = (
+    "hidden_act",
+    "norm_type",
+    "layer_norm_eps",
+    "attention_bias",
+    "use_qk_norm",
+    "use_mean_pooling",
+)
 _REQUIRED = object()
 _REFETCH = "fetch the checkpoint again"
 
@@ -185,15 +227,19 @@ class _Section:
     """An object inside config.json that names itself in errors."""
 
     def __init__(self, values: Mapping[str, Any], path: Path, name: str = "") -> None:
-        self._values = values
+        self.values = values
         self._name = name
         self.path = path
 
     def get(self, key: str, default: Any = _REQUIRED) -> Any:
-        value = self._values.get(key, default)
+        value = self.values.get(key, default)
         if value is _REQUIRED:
             raise CheckpointError(f"{self.path} has no {self._name}{key}", advice=_REFETCH)
         return value
+
+    def only(self, *keys: str) -> dict[str, Any]:
+        """What it has of these."""
+        return {key: self.values[key] for key in keys if key in self.values}
 
     def section(self, key: str) -> _Section:
         value = self.get(key)

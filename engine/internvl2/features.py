@@ -2,81 +2,60 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from engine.errors import ScorerError
+from engine.frame_cache import FrameCache
 from engine.internvl2.load import InternVL2
 from engine.internvl2.pixels import normalised
-from engine.types import Frame, Window
+from engine.types import Frame, Image, Window
 
 
 class FrameFeatures:
-    """Remembers the features of at most `limit` frames, of each camera only those that a coming window can hold."""
+    """Computes features of frames of any size, and remembers those of at most `limit` frames."""
 
     def __init__(self, internvl2: InternVL2, limit: int) -> None:
         self._internvl2 = internvl2
-        self._limit = limit
-        # camera -> (segment, slot) -> [T, D]; the camera that was seen longest ago is first
-        self._cameras: OrderedDict[str, dict[tuple[int, int], torch.Tensor]] = OrderedDict()
+        self._cache: FrameCache[torch.Tensor] = FrameCache(limit)  # of [T, D]
         self.computed = 0  # frames so far
 
     def __len__(self) -> int:
-        return sum(map(len, self._cameras.values()))
+        return len(self._cache)
 
-    def of(self, windows: Sequence[Window]) -> torch.Tensor:
-        """Windows of n frames each, with T features a frame, as [B, n * T, D]."""
-        frames = {_key(frame): frame for window in windows for frame in window.frames}
-        found = {key: kept for key in frames if (kept := self._kept(key)) is not None}
-        missing = [frame for key, frame in frames.items() if key not in found]
-        if missing:
-            for frame, features in zip(missing, self._encode(missing), strict=True):
-                found[_key(frame)] = features.clone()  # a view would hold all frames of its batch in memory
-        # [B * n, T, D]
-        stacked = torch.stack([found[_key(frame)] for window in windows for frame in window.frames])
-        self._keep(found, windows)
+    def of(self, windows: Sequence[Window], *, keep: bool = True) -> torch.Tensor:
+        """Windows of n frames each, with T features a frame, as [B, n * T, D].
+
+        Without `keep`, for windows that were scored before, what is remembered serves them and stays as it is.
+        """
+        each = self._cache.of(windows, self._computed, keep=keep)
+        stacked = torch.stack([features for window in each for features in window])  # [B * n, T, D]
         return stacked.view(len(windows), -1, stacked.shape[-1])
 
     def forget(self, camera: str) -> None:
-        self._cameras.pop(camera, None)
+        self._cache.forget(camera)
 
     def clear(self) -> None:
-        self._cameras.clear()
+        self._cache.clear()
 
-    def _kept(self, key: tuple[str, int, int]) -> torch.Tensor | None:
-        camera, segment, slot = key
-        return self._cameras.get(camera, {}).get((segment, slot))
-
-    def _encode(self, frames: Sequence[Frame]) -> torch.Tensor:
-        side, device = self._internvl2.image_size_px, self._internvl2.model.device
-        if any(frame.image.shape != (side, side, 3) for frame in frames):
-            raise ScorerError(f"a frame is not of {side} x {side} pixels", advice="give frames at the scorer's size")
-        images = torch.from_numpy(np.stack([frame.image for frame in frames]))  # [N, S, S, 3] uint8
-        if device.type == "cuda":
-            images = images.pin_memory().to(device, non_blocking=True)
+    def _computed(self, frames: Sequence[Frame]) -> list[torch.Tensor]:
         self.computed += len(frames)
-        return self._internvl2.image_features(normalised(images))
+        found: dict[int, torch.Tensor] = {}
+        for shape in {frame.image.shape for frame in frames}:
+            rows = [row for row, frame in enumerate(frames) if frame.image.shape == shape]
+            for row, features in zip(rows, self._encoded([frames[row] for row in rows]), strict=True):
+                found[row] = features.clone()  # a view would hold all frames of its batch in memory
+        return [found[row] for row in range(len(frames))]
 
-    def _keep(self, found: dict[tuple[str, int, int], torch.Tensor], windows: Sequence[Window]) -> None:
-        for (camera, segment, slot), features in found.items():
-            self._cameras.setdefault(camera, {})[segment, slot] = features
-        for window in windows:  # in time order for each camera: no coming one begins before it
-            first = (window.frames[0].segment, window.frames[0].slot)
-            kept = self._cameras[window.camera]
-            self._cameras[window.camera] = {place: features for place, features in kept.items() if place >= first}
-            self._cameras.move_to_end(window.camera)
-        excess = len(self) - self._limit
-        while excess > 0:
-            camera, kept = next(iter(self._cameras.items()))
-            for place in sorted(kept)[:excess]:
-                del kept[place]
-                excess -= 1
-            if not kept:
-                del self._cameras[camera]
+    def _encoded(self, frames: Sequence[Frame]) -> torch.Tensor:
+        """[N, T, D] of frames of one size, whichever it is."""
+        images = uploaded([frame.image for frame in frames], self._internvl2.model.device)
+        return self._internvl2.image_features(normalised(images, self._internvl2.image_size_px))
 
 
-def _key(frame: Frame) -> tuple[str, int, int]:
-    return frame.camera, frame.segment, frame.slot
+def uploaded(images: Sequence[Image], device: torch.device) -> torch.Tensor:
+    """Pictures of one size as uint8 [N, H, W, 3] on the device, copied but once before they go there."""
+    batch = torch.empty((len(images), *images[0].shape), dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack(images, out=batch.numpy())
+    return batch.to(device, non_blocking=True)

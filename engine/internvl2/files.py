@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,23 @@ def weight_files(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder} has no {WEIGHTS} and no {WEIGHTS_INDEX}", advice=_ADVICE)
 
 
+def is_converted(values: Mapping[str, Any]) -> bool:
+    """Whether config.json is of a checkpoint that transformers itself wrote; such have names that end in -hf."""
+    return values.get("model_type") == "internvl"
+
+
+def tokenizer_kind(folder: Path) -> str:
+    """The class of its tokenizer: a key of TOKENIZER_FILES where it is known."""
+    if (folder / CONFIG).is_file() and is_converted(read_json(folder / CONFIG)):
+        return "PreTrainedTokenizerFast"  # whatever class it names
+    return str(read_json(folder / TOKENIZER_CONFIG).get("tokenizer_class"))
+
+
 def missing_files(folder: Path) -> list[str]:
     """The names of the files that a complete checkpoint would have and this folder lacks."""
     needed = [CONFIG, TOKENIZER_CONFIG]
     if (folder / TOKENIZER_CONFIG).is_file():
-        kind = read_json(folder / TOKENIZER_CONFIG).get("tokenizer_class", "")
-        needed += TOKENIZER_FILES.get(kind, ())
+        needed += TOKENIZER_FILES.get(tokenizer_kind(folder), ())
     needed += _weight_names(folder) or [WEIGHTS_INDEX]
     return [name for name in needed if not (folder / name).is_file()]
 

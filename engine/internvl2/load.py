@@ -1,4 +1,5 @@
-"""Load an original InternVL2 checkpoint. Knows no window, no score and no question.
+"""Load an InternVL2 checkpoint, as its authors published it or as transformers converted it. Knows no window, no score
+and no question.
 
 internvl2 = load(Path("InternVL2-8B"), dtype=torch.bfloat16, device=torch.device("cuda"))
 prompt = internvl2.prompt(video_question(8, "What happens?"), tiles=[1] * 8)
@@ -7,9 +8,10 @@ prompt = internvl2.prompt(video_question(8, "What happens?"), tiles=[1] * 8)
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -29,7 +31,7 @@ from engine.internvl2.config import Config, Language, read_config
 from engine.internvl2.files import one_line
 from engine.internvl2.prompt import IMAGE, IMAGE_TOKEN, Template, insert_images, template
 from engine.internvl2.tokenizer import Tokenizer, load_tokenizer
-from engine.internvl2.weights import load_weights
+from engine.internvl2.weights import has_output, load_weights
 
 _log = logging.getLogger(__name__)
 
@@ -92,24 +94,44 @@ def load(folder: Path, *, dtype: torch.dtype, device: torch.device, attention: s
     another kind, and ScorerError where the model does not fit.
     """
     config = read_config(folder)
+    if config.tied is None:
+        config = replace(config, tied=not has_output(folder, config))
     tokenizer = load_tokenizer(folder)
-    chosen = template(config.template, config.system_message)
-    _require_device(device)
-    if tokenizer.size > config.text["vocab_size"]:
-        raise CheckpointError(
-            f"{folder}: the tokenizer has {tokenizer.size} tokens and the model {config.text['vocab_size']}",
-            advice="files of two models may be mixed: fetch the checkpoint again",
-        )
-    image_token_id = tokenizer.id_of(IMAGE_TOKEN)
-    model = _empty_model(config, image_token_id, attention)
-    try:
+
+    def fill(model: InternVLForConditionalGeneration) -> None:
+        embeddings: Any = model.get_input_embeddings()
+        if tokenizer.size > (known := len(embeddings.weight)):
+            raise CheckpointError(
+                f"{folder}: the tokenizer has {tokenizer.size} tokens and the model {known}",
+                advice="files of two models may be mixed: fetch the checkpoint again",
+            )
         load_weights(model, folder, config, dtype=dtype, device=device)
-        _finish(model, config, device)
+
+    try:
+        internvl2 = assemble(config, tokenizer, fill, device=device, attention=attention)
     except torch.OutOfMemoryError as error:
         raise ScorerError(
             f"{folder} does not fit on {device}", advice="use a smaller checkpoint or bfloat16, or free memory"
         ) from error
     _log.info("loaded %s (%s) as %s on %s", folder, config.language, dtype, device)
+    return internvl2
+
+
+def assemble(
+    config: Config,
+    tokenizer: Tokenizer,
+    fill: Callable[[InternVLForConditionalGeneration], None],
+    *,
+    device: torch.device,
+    attention: str = "sdpa",
+) -> InternVL2:
+    """A model as `config` describes it, whose parameters `fill` puts on `device`: until then they take no memory."""
+    chosen = template(config.template, config.system_message)
+    _require_device(device)
+    image_token_id = tokenizer.id_of(IMAGE_TOKEN)
+    model = _empty_model(config, image_token_id, attention)
+    fill(model)
+    _finish(model, config, device)
     return InternVL2(
         model=model,
         tokenizer=tokenizer,
@@ -145,26 +167,25 @@ def _empty_model(config: Config, image_token_id: int, attention: str) -> InternV
         raise UsageError(f"the attention {attention!r} can't be used: {one_line(error)}", advice="use sdpa") from error
     if config.tied:
         _tie(model)
-    # The original's eps comes from the file; the native class has a constant.
+    vision: Any = model.config.vision_config  # the original's eps comes from the file; the native class has a constant
     for layer in model.model.vision_tower.encoder.layer:
         for norm in (layer.attention.q_norm, layer.attention.k_norm):
             if not isinstance(norm, nn.Identity):
-                norm.variance_epsilon = config.vision["layer_norm_eps"]
+                norm.variance_epsilon = vision.layer_norm_eps
     return model
 
 
 def _native_config(config: Config, image_token_id: int) -> InternVLConfig:
     text_class = Qwen2Config if config.language is Language.QWEN2 else LlamaConfig
     return InternVLConfig(
-        text_config=text_class(**config.text, tie_word_embeddings=config.tied),
-        # use_mean_pooling leaves out a last LayerNorm that the original does not have.
-        vision_config=InternVLVisionConfig(**config.vision, use_mean_pooling=True),
+        text_config=text_class(**config.text, tie_word_embeddings=bool(config.tied)),
+        vision_config=InternVLVisionConfig(**config.vision),
         image_token_id=image_token_id,
         image_seq_length=config.tokens_per_tile,
         downsample_ratio=config.downsample_ratio,
         vision_feature_layer=config.select_layer,
         vision_feature_select_strategy="default",
-        tie_word_embeddings=config.tied,  # the top level's is the one that counts, and is true by default
+        tie_word_embeddings=bool(config.tied),  # the top level's is the one that counts, and is true by default
     )
 
 

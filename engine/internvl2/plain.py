@@ -12,8 +12,8 @@ import torch
 
 from engine.internvl2.load import InternVL2
 from engine.internvl2.reading import prompt_of, text_of
-from engine.internvl2.scoring import Likelihoods, Question
 from engine.internvl2.tree import common_prefix
+from engine.scoring import Likelihoods, Question
 from engine.types import Window
 
 

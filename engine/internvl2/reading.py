@@ -2,28 +2,32 @@
 
 A prompt is a beginning that never changes, the frames, and a question. The beginning's keys and values are computed
 once; the frames' are computed by `see` and serve every question asked and every reply written afterwards. Windows of
-one batch have equally many frames, so nothing is padded. `plain` does the same without any of this.
-Knows no score and no camera.
+one batch have equally many frames, so nothing is padded but questions of different length that replies are written to.
+Nor are batches filled up to fixed sizes: nothing here is compiled or planned for a shape (see `device` for the one
+kernel that would be), so a batch of another size costs nothing, and rows of padding would cost what windows do.
+`plain` does the same without any of this. Knows no score and no camera.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import DynamicCache
 
+from engine.internvl2.attention import use_attention
 from engine.internvl2.load import InternVL2
 from engine.internvl2.prompt import video_question
-from engine.internvl2.scoring import Question
 from engine.internvl2.tree import Tree, make_tree
+from engine.scoring import Question
 
 _log = logging.getLogger(__name__)
 
-_LOOK_EVERY = 8  # tokens written between two looks at whether all replies are over; each look waits for the device
+# Tokens written between two looks at whether all replies are over; each look waits for the device.
+_LOOK_EVERY = 8
 
 
 @dataclass(slots=True)
@@ -33,6 +37,22 @@ class Seen:
     cache: DynamicCache
     length: int
 
+    def pick(self, rows: Sequence[int]) -> Seen:
+        """Some of the windows, in this order. Nothing is copied when these are all of them."""
+        states = _states(self.cache)
+        if list(rows) == list(range(len(states[0][0]))):
+            return self
+        chosen = torch.tensor(rows, device=states[0][0].device)
+        cache = DynamicCache()
+        for layer, (keys, values) in enumerate(states):
+            cache.update(keys[chosen], values[chosen], layer)
+        return Seen(cache, self.length)
+
+    def rewind(self, length: int) -> None:
+        """Forget what came after the first `length` tokens."""
+        self.cache.crop(length - self.length)
+        self.length = length
+
 
 class Exam:
     """Questions with answers to weigh, laid out as one tree of tokens on the model's device."""
@@ -40,7 +60,7 @@ class Exam:
     def __init__(self, internvl2: InternVL2, tree: Tree) -> None:
         device = internvl2.model.device
         self.length = len(tree.tokens)
-        self.embedded = internvl2.embed(torch.tensor([tree.tokens]))  # [1, L, D]
+        self.ids = torch.tensor([tree.tokens], device=device)  # [1, L]
         self.depths = torch.from_numpy(tree.depths()).to(device)  # [L]
         self.sight = torch.from_numpy(tree.sight()).to(device)  # [L, L]
         self.shape = (len(tree.questions), len(tree.questions[0]))
@@ -64,7 +84,7 @@ class Reading:
         self._internvl2 = internvl2
         self._task = task
         self._language = internvl2.model.model.language_model
-        self._language.set_attn_implementation("sdpa")  # takes any mask; what each token sees is decided here
+        use_attention(self._language)
         _hold_rope(self._language)
         self._frames: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         beginning, _, _ = self._parts(1, Question(""))
@@ -79,19 +99,22 @@ class Reading:
     def exam(self, questions: Sequence[Question]) -> Exam:
         """Lay out questions that have equally many answers each."""
         sequences = [[self._after_frames(question, answer) for answer in question.answers] for question in questions]
-        with torch.inference_mode():
-            return Exam(self._internvl2, make_tree(sequences))
+        return Exam(self._internvl2, make_tree(sequences))
 
     def length(self, frames: int) -> int:
         """How many tokens come before a question about so many frames."""
         return self._begun + int(self._body(frames)[0].shape[1])
+
+    def length_after(self, question: Question) -> int:
+        """How many tokens a question and its opening take, after the frames."""
+        return len(self._after_frames(question))
 
     def see(self, features: torch.Tensor, frames: int) -> Seen:
         """Read windows of so many frames each, with features [B, frames * T, D]."""
         embedded, places = self._body(frames)
         embedded = embedded.repeat(len(features), 1, 1)  # [B, L, D]
         embedded[:, places] = features.to(embedded.dtype)
-        cache = DynamicCache(config=self._language.config)
+        cache = DynamicCache()
         for layer, (keys, values) in enumerate(self._prefix):
             cache.update(keys.expand(len(features), -1, -1, -1), values.expand(len(features), -1, -1, -1), layer)
         seen = Seen(cache, self._begun)
@@ -99,57 +122,83 @@ class Reading:
         return seen
 
     def weigh(self, seen: Seen, exam: Exam) -> torch.Tensor:
-        """The logarithm of how likely each answer is: float32 [B, Q, A], on the device."""
+        """The logarithm of how likely each answer is: float32 [B, Q, A], on the device. Leaves nothing behind."""
+        before = seen.length
         batch = len(_states(seen.cache)[0][0])
-        hidden = self._forward(seen, exam.embedded.expand(batch, -1, -1), exam)
+        embedded = self._internvl2.embed(exam.ids).expand(batch, -1, -1)
+        sight = torch.cat([exam.sight.new_ones(exam.length, before), exam.sight], dim=1)  # [L, seen + L]
+        hidden = self._forward(seen, embedded, (exam.depths + before)[None], sight[None, None])
+        seen.rewind(before)
         logits = self._internvl2.model.lm_head(hidden[:, exam.places])  # [B, U, V]
         found = logits.float().log_softmax(-1)[:, exam.rows, exam.tokens]  # [B, tokens of all answers]
         sums: torch.Tensor = found.new_zeros(batch, exam.shape[0] * exam.shape[1]).index_add_(1, exam.owners, found)
         return sums.view(batch, *exam.shape)
 
-    def write(self, seen: Seen, rows: Sequence[int], question: Question, most_tokens: int) -> list[str]:
-        """Have the model write the rest of its replies to a question about some of the windows, greedily."""
-        model, stop = self._internvl2.model, self._internvl2.stop_token_id
-        chosen = torch.tensor(rows, device=model.device)
-        cache = DynamicCache(config=self._language.config)
-        for layer, (keys, values) in enumerate(_states(seen.cache)):
-            cache.update(keys[chosen], values[chosen], layer)
-        own = Seen(cache, seen.length)
-        following = torch.tensor([self._after_frames(question)]).expand(len(rows), -1)
+    def write(self, seen: Seen, rows: Sequence[int], questions: Sequence[Question], most_tokens: int) -> list[str]:
+        """Have the model write the rest of its replies, greedily, to a question about each of these windows."""
+        return [text for texts in self.writing(seen, rows, questions, most_tokens) for text in texts]
+
+    def writing(
+        self, seen: Seen, rows: Sequence[int], questions: Sequence[Question], most_tokens: int
+    ) -> Iterator[Sequence[str]]:
+        """The same in steps of a few tokens, of which the last one gives all texts and the others none.
+
+        Until then nobody else may use what was seen.
+        """
+        own = seen.pick(rows)
+        before = own.length
+        asked = [self._after_frames(question) for question in questions]
+        longest = max(map(len, asked))
+        stop = self._internvl2.stop_token_id
+        following = torch.tensor([[stop] * (longest - len(ids)) + ids for ids in asked])  # [B, L], padded on the left
+        gaps = torch.tensor([longest - len(ids) for ids in asked])[:, None].to(self._internvl2.model.device)
+        padded = any(len(ids) < longest for ids in asked)
         written: list[torch.Tensor] = []
-        over = torch.zeros(len(rows), dtype=torch.bool, device=model.device)
-        while len(written) < most_tokens:
-            hidden = self._forward(own, self._internvl2.embed(following))
-            following = model.lm_head(hidden[:, -1:]).argmax(-1)  # [B, 1]
+        over = torch.zeros(len(rows), dtype=torch.bool, device=gaps.device)
+        while True:
+            places = _around_gaps(own.length, following.shape[1], before, gaps) if padded else ()
+            hidden = self._forward(own, self._internvl2.embed(following), *places)
+            following = self._internvl2.model.lm_head(hidden[:, -1:]).argmax(-1)  # [B, 1]
             written.append(following)
             over |= following[:, 0] == stop
-            if len(written) % _LOOK_EVERY == 0 and bool(over.all()):
+            if len(written) == most_tokens:
                 break
-        return [text_of(self._internvl2, ids) for ids in torch.cat(written, dim=1).tolist()]
+            if len(written) % _LOOK_EVERY == 0:
+                if bool(over.all()):
+                    break
+                yield ()
+        own.rewind(before)
+        yield [text_of(self._internvl2, ids) for ids in torch.cat(written, dim=1).tolist()]
 
-    def _forward(self, seen: Seen, embedded: torch.Tensor, exam: Exam | None = None) -> torch.Tensor:
-        """The last hidden states [B, L, D] of what follows what was seen. What is asked in an exam is not kept."""
-        count = embedded.shape[1]
-        own = torch.ones(count, count, dtype=torch.bool, device=embedded.device).tril() if exam is None else exam.sight
-        depths = torch.arange(count, device=embedded.device) if exam is None else exam.depths
-        sight = torch.cat([own.new_ones(count, seen.length), own], dim=1)  # [L, seen + L]
+    def _forward(
+        self,
+        seen: Seen,
+        embedded: torch.Tensor,
+        positions: torch.Tensor | None = None,
+        sight: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The last hidden states [B, L, D] of what follows what was seen, and is seen from now on.
+
+        Unless `positions` [B, L] and `sight` [B, 1, L, seen + L] say otherwise, each token follows and sees all others
+        before it.
+        """
+        end = seen.length + embedded.shape[1]
+        if positions is None:
+            positions = torch.arange(seen.length, end, device=embedded.device)[None]
         output = self._language(
             inputs_embeds=embedded,
-            attention_mask=sight[None, None],
-            position_ids=(depths + seen.length)[None],
+            attention_mask=sight,
+            position_ids=positions,
             past_key_values=seen.cache,
             use_cache=True,
         )
-        if exam is None:
-            seen.length += count
-        else:
-            seen.cache.crop(-count)
+        seen.length = end
         hidden: torch.Tensor = output.last_hidden_state
         return hidden
 
     def _prefill(self, ids: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Keys and values of a text at the beginning, of each layer: [1, H, L, D]."""
-        seen = Seen(DynamicCache(config=self._language.config), 0)
+        seen = Seen(DynamicCache(), 0)
         self._forward(seen, self._internvl2.embed(torch.tensor([ids])))
         return _states(seen.cache)
 
@@ -200,6 +249,19 @@ def text_of(internvl2: InternVL2, ids: Iterable[int]) -> str:
             break
         kept.append(token)
     return internvl2.tokenizer.decode(kept)
+
+
+def _around_gaps(length: int, count: int, before: int, gaps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Positions [B, L] and sight [B, 1, L, S] of `count` tokens after `length`, where rows have `gaps` [B, 1].
+
+    From `before` on, so many tokens of a row are padding: nobody sees them, and the others close up.
+    """
+    places = torch.arange(length + count, device=gaps.device)  # [S]
+    own = places[length:]  # [L]
+    positions = (own - gaps).clamp(min=before)
+    real = (places < before) | (places >= before + gaps)  # [B, S]
+    sight = real[:, None] & (places <= own[:, None])  # [B, L, S]
+    return positions, sight[:, None]
 
 
 def _states(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -1,116 +1,215 @@
 """The `internvl2` scorer: what a frozen InternVL2 thinks of windows. Knows no camera but by its name.
 
-Every window is scored; a sentence is written only for those whose score calls for one.
+Windows are read once, whatever the definitions that they are judged by: all of a camera's are weighed in one pass over
+what was seen. A sentence is written when it is asked for, or at once for the windows whose score calls for one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import torch
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from engine.errors import UsageError
 from engine.internvl2.budget import TokenBudget
+from engine.internvl2.device import at_work
+from engine.internvl2.explainer import SENTENCE_TOKENS, Explainer
 from engine.internvl2.features import FrameFeatures
 from engine.internvl2.load import InternVL2
-from engine.internvl2.reading import Reading, Seen
-from engine.internvl2.scoring import Scoring, Wording, questions, rest_of_reply, scores, whole_reply
+from engine.internvl2.reading import Exam, Reading, Seen
 from engine.prompts.texts import prompt_text
 from engine.replies import parse_reply, sentence_of
-from engine.types import Judgement, ModelInfo, Window
+from engine.scorer import Explanation, Request
+from engine.scoring import (
+    USUAL,
+    Scoring,
+    Wording,
+    questions,
+    rest_of_reply,
+    scores,
+    summary,
+    whereabouts,
+    whole_reply,
+)
+from engine.types import Definition, Judgement, ModelInfo, Window
 
-SENTENCE_TOKENS = 48  # at most; "one short sentence" takes about 20
 REPLY_TOKENS = 64
+KEPT_EXAMS = 256  # each a few hundred tokens and what they see of one another; the one used longest ago goes first
+
+Definitions = tuple[Definition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class InternVL2Settings:
-    """What is asked and how much at once. Windows with scores from `explain_above` on get a sentence."""
+    """What is asked and how much at once.
+
+    Windows whose score is `explain_above` or more get their sentence with the score; none do where it is None.
+    """
 
     scoring: Scoring = Scoring.LIKELIHOOD
-    wording: Wording = field(default_factory=Wording)
-    explain_above: float = 0.5
+    questions: tuple[str, ...] = ()  # to look by, whatever the definition
+    explain_above: float | None = None
     batch_tokens: int = 32768  # of the language model in one pass; a window of 8 frames takes about 2400
     kept_frames: int = 1024  # whose features are remembered; 2 MiB each for 8B in bfloat16
 
     def __post_init__(self) -> None:
+        Wording(questions=self.questions)
         if self.batch_tokens < 1 or self.kept_frames < 0:
             raise UsageError("internvl2: batch_tokens is at least 1 and kept_frames at least 0")
 
 
 class InternVL2Scorer:
-    """A `Scorer` with a loaded checkpoint, which it may share with others. `name` is how alerts call the model."""
+    """A `LanguageScorer` with a loaded checkpoint, which it may share with others. `name` is how alerts call it."""
 
     max_batch = 64
 
     def __init__(self, internvl2: InternVL2, settings: InternVL2Settings, *, name: str) -> None:
         self._settings = settings
+        self._name = name
         self._reading = Reading(internvl2, prompt_text("task"))
         self._features = FrameFeatures(internvl2, settings.kept_frames)
         self._budget = TokenBudget(settings.batch_tokens)
-        asked = questions(settings.scoring, settings.wording)
-        self._exam = self._reading.exam(asked) if asked else None
-        self._whole = whole_reply(settings.wording)
-        self._rest = {said: rest_of_reply(settings.wording, anomalous=said) for said in (True, False)}
+        self._explainer = Explainer(self._reading, self._features, self._budget, settings.questions)
+        self._definitions: dict[str, Definitions] = {}  # each use is a single look or change: any thread may
+        self._exam = lru_cache(KEPT_EXAMS)(self._make_exam)
+        self._info = lru_cache(KEPT_EXAMS)(self._make_info)
         self.frame_size = (internvl2.image_size_px, internvl2.image_size_px)
-        texts = [settings.scoring.value, *(self._reading.text(1, question) for question in (*asked, self._whole))]
-        digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
-        self.info = ModelInfo("internvl2", name, prompt_sha256=digest)
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info(USUAL)
+
+    def info_for(self, definition: Definition) -> ModelInfo:
+        return self._info(definition)
+
+    def define(self, camera: str, definitions: Sequence[Definition]) -> None:
+        if not definitions or len({each.name for each in definitions}) < len(definitions):
+            raise UsageError(f"camera {camera} needs a definition, and no two of one name")
+        for definition in definitions:
+            self._wording(definition)  # raises what is wrong with it here, and not in the scorer's thread
+        self._definitions[camera] = tuple(definitions)
 
     def score(self, windows: Sequence[Window]) -> Sequence[Judgement]:
+        asked = [self._definitions.get(window.camera, (USUAL,)) for window in windows]
+        kinds = {definitions: number for number, definitions in enumerate(dict.fromkeys(asked))}
         judged: dict[int, Judgement] = {}
-        for frames in sorted({len(window.frames) for window in windows}):
-            places = [place for place, window in enumerate(windows) if len(window.frames) == frames]
-            tokens_each = self._reading.length(frames) + (self._exam.length if self._exam else REPLY_TOKENS)
-            judgements = self._budget.spend([windows[place] for place in places], tokens_each, self._judge)
-            judged |= zip(places, judgements, strict=True)
+        with at_work():
+            for frames in sorted({len(window.frames) for window in windows}):
+                places = [place for place, window in enumerate(windows) if len(window.frames) == frames]
+                places.sort(key=lambda place: kinds[asked[place]])  # batches of one kind need no picking of rows
+                tokens_each = self._reading.length(frames) + max(self._length_after(asked[place]) for place in places)
+                items = [(windows[place], asked[place]) for place in places]
+                judged |= zip(places, self._budget.spend(items, tokens_each, self._judge), strict=True)
         return [judged[place] for place in range(len(windows))]
 
+    def explain(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Explanation]]:
+        steps = self._explainer.explain(requests)
+        while True:
+            with at_work():  # around each step alone: others work on the device between two
+                finished = next(steps, None)
+            if finished is None:
+                return
+            yield finished
+
     def forget(self, camera: str) -> None:
+        self._definitions.pop(camera, None)
         self._features.forget(camera)
 
     def close(self) -> None:
         self._features.clear()
+        self._exam.cache_clear()
 
-    def _judge(self, windows: Sequence[Window]) -> list[Judgement]:
-        """Windows of equally many frames."""
-        with torch.inference_mode():
-            seen = self._reading.see(self._features.of(windows), len(windows[0].frames))
-            if self._exam is None:
-                return self._written(seen, len(windows))
-            likelihoods = self._reading.weigh(seen, self._exam).cpu().numpy()
-            found = [float(score) for score in scores(self._settings.scoring, likelihoods)]
-            sentences = self._sentences(seen, found)
-        return [
-            Judgement(score, text=sentences.get(row))
-            if math.isfinite(score)
-            else Judgement.unknown("the model's numbers are not finite")
-            for row, score in enumerate(found)
-        ]
+    def _wording(self, definition: Definition) -> Wording:
+        return Wording(definition, self._settings.questions)
 
-    def _written(self, seen: Seen, count: int) -> list[Judgement]:
-        judgements = []
-        for text in self._reading.write(seen, range(count), self._whole, REPLY_TOKENS):
-            reply = parse_reply(text)
-            if reply.anomalous is None:
-                judgements.append(Judgement.unknown("the model's reply has no verdict"))
-            else:
-                judgements.append(Judgement(float(reply.anomalous), text=reply.sentence))
+    def _make_exam(self, definitions: Definitions) -> Exam:
+        """All questions of all definitions, in order. Not where verdicts are written out."""
+        wordings = map(self._wording, definitions)
+        return self._reading.exam([each for wording in wordings for each in questions(self._settings.scoring, wording)])
+
+    def _make_info(self, definition: Definition) -> ModelInfo:
+        wording = self._wording(definition)
+        asked = (
+            *questions(self._settings.scoring, wording),
+            whole_reply(wording),
+            summary(wording, ()),
+            whereabouts(""),
+        )
+        texts = [self._settings.scoring.value, *(self._reading.text(1, question) for question in asked)]
+        digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+        return ModelInfo("internvl2", self._name, prompt_sha256=digest)
+
+    def _length_after(self, definitions: Definitions) -> int:
+        """How many tokens come after the frames of a window that is judged by these."""
+        return REPLY_TOKENS if self._settings.scoring is Scoring.FAITHFUL else self._exam(definitions).length
+
+    def _judge(self, items: Sequence[tuple[Window, Definitions]]) -> list[Judgement]:
+        """Windows of equally many frames, each by its own definitions."""
+        windows = [window for window, _ in items]
+        asked = [definitions for _, definitions in items]
+        seen = self._reading.see(self._features.of(windows), len(windows[0].frames))
+        each = self._written(seen, asked) if self._settings.scoring is Scoring.FAITHFUL else self._weighed(seen, asked)
+        return [_joined(definitions, judgements) for definitions, judgements in zip(asked, each, strict=True)]
+
+    def _written(self, seen: Seen, asked: Sequence[Definitions]) -> list[list[Judgement]]:
+        """By each definition of each window: the verdict of a reply."""
+        judgements: list[list[Judgement]] = [[] for _ in asked]
+        for number in range(max(map(len, asked))):
+            rows = [row for row, definitions in enumerate(asked) if number < len(definitions)]
+            replies = [whole_reply(self._wording(asked[row][number])) for row in rows]
+            for row, text in zip(rows, self._reading.write(seen, rows, replies, REPLY_TOKENS), strict=True):
+                judgements[row].append(_verdict(text))
         return judgements
 
-    def _sentences(self, seen: Seen, found: Sequence[float]) -> dict[int, str | None]:
-        """What happens in the windows that need a sentence, by row: it has to fit the score."""
-        sentences: dict[int, str | None] = {}
-        for anomalous in self._rest:
-            rows = [
-                row
-                for row, score in enumerate(found)
-                if score >= self._settings.explain_above and (score >= 0.5) is anomalous
+    def _weighed(self, seen: Seen, asked: Sequence[Definitions]) -> list[list[Judgement]]:
+        """By each definition of each window: what the likelihoods of its answers come to."""
+        found: list[list[float]] = [[] for _ in asked]
+        for definitions in dict.fromkeys(asked):
+            rows = [row for row, own in enumerate(asked) if own == definitions]
+            likelihoods = self._reading.weigh(seen.pick(rows), self._exam(definitions)).cpu().numpy()  # [B, D * Q, A]
+            each = likelihoods.reshape(len(rows) * len(definitions), -1, likelihoods.shape[-1])
+            values = scores(self._settings.scoring, each).reshape(len(rows), len(definitions))
+            for row, own in zip(rows, values.tolist(), strict=True):
+                found[row] = own
+        sentences = self._sentences(seen, asked, found)
+        return [
+            [_judgement(score, sentences.get((row, number))) for number, score in enumerate(own)]
+            for row, own in enumerate(found)
+        ]
+
+    def _sentences(
+        self, seen: Seen, asked: Sequence[Definitions], found: Sequence[Sequence[float]]
+    ) -> dict[tuple[int, int], str | None]:
+        """What happens in the windows that need a sentence at once, by row and definition: it has to fit the score."""
+        sentences: dict[tuple[int, int], str | None] = {}
+        if (bound := self._settings.explain_above) is None:
+            return sentences
+        for number in range(max(map(len, asked))):
+            rows = [row for row, own in enumerate(found) if number < len(own) and own[number] >= bound]
+            rests = [
+                rest_of_reply(self._wording(asked[row][number]), anomalous=found[row][number] >= 0.5) for row in rows
             ]
-            if rows:
-                texts = self._reading.write(seen, rows, self._rest[anomalous], SENTENCE_TOKENS)
-                sentences |= zip(rows, map(sentence_of, texts), strict=True)
+            texts = self._reading.write(seen, rows, rests, SENTENCE_TOKENS) if rows else []
+            sentences |= {(row, number): sentence_of(text) for row, text in zip(rows, texts, strict=True)}
         return sentences
+
+
+def _verdict(text: str) -> Judgement:
+    reply = parse_reply(text)
+    if reply.anomalous is None:
+        return Judgement.unknown("the model's reply has no verdict")
+    return Judgement(float(reply.anomalous), text=reply.sentence)
+
+
+def _judgement(score: float, text: str | None) -> Judgement:
+    if math.isfinite(score):
+        return Judgement(score, text=text)
+    return Judgement.unknown("the model's numbers are not finite")
+
+
+def _joined(definitions: Definitions, judgements: Sequence[Judgement]) -> Judgement:
+    """The judgement by the first definition, with those by the others in it."""
+    further = {own.name: judgement for own, judgement in zip(definitions[1:], judgements[1:], strict=True)}
+    return replace(judgements[0], further=further)

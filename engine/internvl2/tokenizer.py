@@ -18,7 +18,7 @@ import sentencepiece
 import tokenizers
 
 from engine.errors import CheckpointError
-from engine.internvl2.files import TOKENIZER_CONFIG, TOKENIZER_FILES, one_line, read_json, read_lines
+from engine.internvl2.files import TOKENIZER_CONFIG, TOKENIZER_FILES, one_line, read_json, read_lines, tokenizer_kind
 
 _NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -44,7 +44,7 @@ class Tokenizer(ABC):
 def load_tokenizer(folder: Path) -> Tokenizer:
     """Read the tokenizer of a checkpoint's folder. Raises CheckpointError."""
     settings = read_json(folder / TOKENIZER_CONFIG)
-    kind = settings.get("tokenizer_class")
+    kind = tokenizer_kind(folder)
     if kind not in TOKENIZER_FILES:
         raise CheckpointError(
             f"{folder} has the tokenizer {kind!r}, which is not known (known: {', '.join(TOKENIZER_FILES)})",
@@ -248,14 +248,18 @@ class Qwen2Tokenizer(_SplitTokenizer):
 
 
 class JsonTokenizer(Tokenizer):
-    """A tokenizer.json, as InternVL2 76B has it: the authors use the fast tokenizer there, which is this one."""
+    """A tokenizer.json, as InternVL2 76B has it: the authors use the fast tokenizer there, which is this one.
+
+    What transformers converted has one too, and need not name the added tokens a second time.
+    """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self._fast = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._fast.no_padding()
         self._fast.no_truncation()
         self._tidy = bool(settings.get("clean_up_tokenization_spaces", True))
-        for token, number in _added_tokens(folder, settings).items():
+        listed = _added_tokens(folder, settings) if "added_tokens_decoder" in settings else {}
+        for token, number in listed.items():
             if self._fast.token_to_id(token) != number:
                 raise CheckpointError(
                     f"{folder}: tokenizer.json has no token {token!r} with id {number}", advice=_REFETCH

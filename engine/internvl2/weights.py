@@ -26,7 +26,7 @@ from engine.internvl2.files import one_line, weight_files
 
 Take = Callable[[torch.Tensor], torch.Tensor]
 
-# transformers' names on the left, the authors' on the right; applied in order.
+# transformers' names on the left, those in the files on the right, mostly the authors'; applied in order.
 _NAMES = {
     r"^model\.vision_tower\.encoder\.layer\.": "vision_model.encoder.layers.",
     r"^model\.vision_tower\.": "vision_model.",
@@ -43,6 +43,11 @@ _NAMES = {
     r"^model\.multi_modal_projector\.linear_1\.": "mlp1.1.",
     r"^model\.multi_modal_projector\.linear_2\.": "mlp1.3.",
     r"^model\.language_model\.": "language_model.model.",
+    r"^lm_head\.": "language_model.lm_head.",
+}
+_CONVERTED_NAMES = {  # what transformers writes
+    r"^model\.language_model\.": "language_model.model.",
+    r"^model\.(vision_tower|multi_modal_projector)\.": r"\1.",
     r"^lm_head\.": "language_model.lm_head.",
 }
 _INTERNLM2_NAMES = {
@@ -78,6 +83,11 @@ def load_weights(model: nn.Module, folder: Path, config: Config, *, dtype: torch
             del tensor  # before the next one is read
 
 
+def has_output(folder: Path, config: Config) -> bool:
+    """Whether the files have an output matrix of its own."""
+    return _source(_OUTPUT, config) in _Shards(folder).entries
+
+
 @dataclass(frozen=True, slots=True)
 class _Want:
     """A parameter that `take` makes of one tensor of the files."""
@@ -96,7 +106,10 @@ def _wanted(model: nn.Module, config: Config) -> dict[str, list[_Want]]:
 
 
 def _source(name: str, config: Config) -> str:
-    tables = [_NAMES, _INTERNLM2_NAMES] if config.language is Language.INTERNLM2 else [_NAMES]
+    if config.converted:
+        tables = [_CONVERTED_NAMES]
+    else:
+        tables = [_NAMES, _INTERNLM2_NAMES] if config.language is Language.INTERNLM2 else [_NAMES]
     for table in tables:
         for pattern, replacement in table.items():
             name = re.sub(pattern, replacement, name)
@@ -105,7 +118,7 @@ def _source(name: str, config: Config) -> str:
 
 def _take(name: str, config: Config) -> Take:
     fused = _FUSED.search(name)
-    if fused and name.startswith("model.vision_tower."):
+    if fused and name.startswith("model.vision_tower.") and not config.converted:
         index = "qkv".index(fused[1])
         return lambda tensor: tensor.chunk(3)[index]
     if fused and config.language is Language.INTERNLM2:

@@ -44,8 +44,8 @@ DISTRUST = 0.9  # a window with score 1 teaches only a tenth of what an ordinary
 class _Camera:
     """What is remembered of one camera."""
 
+    settings: MotionSettings
     scene: Scene
-    sensitivity: float
     usual: dict[Quantity, Usual]
     motions: dict[tuple[int, int], Motion] = field(default_factory=dict)  # of the last window's frames
     end: tuple[int, float] = (-1, 0.0)  # segment and pts of the last window's end
@@ -56,13 +56,19 @@ class MotionScorer:
     """Judges windows by motion alone. Settings by camera; an unnamed camera gets the defaults."""
 
     def __init__(self, cameras: Mapping[str, MotionSettings] | None = None) -> None:
-        self._settings = dict(cameras or {})
+        self._settings: dict[str, MotionSettings] = {}
         self._cameras: dict[str, _Camera] = {}
-        for name, settings in self._settings.items():
-            if not settings.regions.raster(WIDTH_PX, HEIGHT_PX).any():
-                raise UsageError(
-                    f"camera {name}: its zones and masks leave nothing to watch", advice="shrink the masks"
-                )
+        for name, settings in (cameras or {}).items():
+            self.configure(name, settings)
+
+    def configure(self, camera: str, settings: MotionSettings) -> None:
+        """How a camera is judged from its next window on. One that changes is learnt anew. From any thread.
+
+        Raises UsageError when nothing is left to watch.
+        """
+        if not settings.regions.raster(WIDTH_PX, HEIGHT_PX).any():
+            raise UsageError(f"camera {camera}: its zones and masks leave nothing to watch", advice="shrink the masks")
+        self._settings[camera] = settings
 
     @property
     def info(self) -> ModelInfo:
@@ -86,11 +92,11 @@ class MotionScorer:
         self._cameras.clear()
 
     def _camera(self, name: str) -> _Camera:
-        if name not in self._cameras:
-            settings = self._settings.get(name, MotionSettings())
+        settings = self._settings.get(name, MotionSettings())
+        if name not in self._cameras or self._cameras[name].settings != settings:
             self._cameras[name] = _Camera(
+                settings=settings,
                 scene=Scene(settings),
-                sensitivity=settings.sensitivity,
                 usual={
                     quantity: Usual(floor, memory_s=settings.memory_s, prior_s=PRIOR * settings.warm_up_s)
                     for quantity, floor in FLOORS.items()
@@ -111,7 +117,7 @@ class MotionScorer:
         first = next((i for i in range(len(motions), 0, -1) if motions[i - 1].phase is not Phase.READY), 0)
         values = _summary(motions[first:])
         quantity, times = _strongest(camera, values)
-        strength = (camera.sensitivity * times) ** 2
+        strength = (camera.settings.sensitivity * times) ** 2
         score = strength / (strength + HALF**2)
         worst = max(range(first, len(motions)), key=lambda i: motions[i].quantities.get(quantity, 0.0))
         boxes = motions[worst].where(quantity)

@@ -1,1 +1,1 @@
-"""Words for a model, and words that a model's are compared with. See `texts` and `scenes`."""
+"""Words for a model, and words that a model's are compared with. See `texts`, `questions` and `scenes`."""

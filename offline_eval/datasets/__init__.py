@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.errors import UsageError
 from offline_eval.datasets import dota, lad, msad, tad, ubnormal, ucf_crime, xd_violence
 from offline_eval.datasets.base import Dataset, LabelEnds, Reader, Span, Video, video_name
-from offline_eval.datasets.matching import Coverage, count_frames, match
+from offline_eval.datasets.matching import Coverage, count_frames, match, match_lengths
 
 __all__ = [
     "DATASETS",
@@ -21,6 +21,7 @@ __all__ = [
     "count_frames",
     "load_dataset",
     "match",
+    "match_lengths",
     "video_name",
 ]
 

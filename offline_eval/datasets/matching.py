@@ -15,6 +15,8 @@ from offline_eval.datasets.base import VIDEO_SUFFIXES, Video, video_name
 LENGTH_TOLERANCE_FRAMES = 2
 """Decoders differ in the last frames of a file; a copy that was cut or re-timed differs by more."""
 
+SHOWN_EXTRAS = 5  # enough to see that names differ; a folder may hold a whole training set
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
@@ -40,16 +42,19 @@ class Coverage:
         """Itself, or ConfigError with every gap when there are any that were not allowed or nothing is left."""
         if self.videos and (self.complete or allow_missing):
             return self
-        raise ConfigError(
+        error = ConfigError(
             f"only {self} can be evaluated",
-            advice="check the folder or file and the annotations, or allow missing videos for a partial figure",
-            problems=(
-                *(f"{name}: missing" for name in self.missing),
-                *(f"unreadable: {text}" for text in self.unreadable),
-                *(f"wrong length: {text}" for text in self.wrong_length),
-                *(f"{name}: there, but not annotated" for name in self.extra),
-            ),
+            advice="check the folder or file and the annotations, or leave videos out with --allow-missing",
         )
+        error.problems = (
+            *(f"{name}: missing" for name in self.missing),
+            *(f"unreadable: {text}" for text in self.unreadable),
+            *(f"wrong length: {text}" for text in self.wrong_length),
+            *(f"{name}: there, but not annotated" for name in self.extra[:SHOWN_EXTRAS]),
+            *((f"and {more} more that are not annotated",) if (more := len(self.extra) - SHOWN_EXTRAS) > 0 else ()),
+            str(error),
+        )
+        raise error
 
 
 def count_frames(path: Path) -> int:
@@ -97,31 +102,52 @@ def _files(folder: Path) -> dict[str, list[Path]]:
     return files
 
 
-def _match_files(videos: list[Video], files: Mapping[str, list[Path]], count: Callable[[Path], int]) -> Coverage:
+def match_lengths(videos: Iterable[Video], frame_counts: Mapping[str, int]) -> Coverage:
+    """Match annotated videos with those that are there, by name, and measure them.
+
+    A video is of the wrong length when the count differs from the annotated one, or when an event begins after its
+    end.
+    """
     found: list[Video] = []
     missing: list[str] = []
-    unreadable: list[str] = []
     wrong_length: list[str] = []
+    known: set[str] = set()
     for video in videos:
-        paths = _likeliest(video, files.get(video.name, []))
-        if not paths:
+        known.add(video.name)
+        frames = frame_counts.get(video.name)
+        if frames is None:
             missing.append(video.name)
-            continue
-        if len(paths) > 1:
-            unreadable.append(f"{video.name} is there {len(paths)} times: {', '.join(map(str, paths))}")
-            continue
-        try:
-            frames = count(paths[0])
-        except VigilError as error:
-            unreadable.append(error.message)
-            continue
-        if wrong := _wrong_length(video, frames):
+        elif wrong := _wrong_length(video, frames):
             wrong_length.append(f"{video.name} {wrong}")
         else:
-            found.append(replace(video.measured(video.frame_count or frames), path=str(paths[0])))
+            found.append(video.measured(video.frame_count or frames))
+    extra = tuple(name for name in frame_counts if name not in known)
+    return Coverage(len(known), tuple(found), tuple(missing), (), tuple(wrong_length), extra)
+
+
+def _match_files(videos: list[Video], files: Mapping[str, list[Path]], count: Callable[[Path], int]) -> Coverage:
+    paths: dict[str, Path] = {}
+    frame_counts: dict[str, int] = {}
+    unreadable: dict[str, str] = {}
+    for video in videos:
+        likely = _likeliest(video, files.get(video.name, []))
+        if len(likely) > 1:
+            unreadable[video.name] = f"{video.name} is there {len(likely)} times: {', '.join(map(str, likely))}"
+        elif likely:
+            paths[video.name] = likely[0]
+            try:
+                frame_counts[video.name] = count(likely[0])
+            except VigilError as error:
+                unreadable[video.name] = error.message
+    found = match_lengths(videos, frame_counts)
     known = {video.name for video in videos}
-    extra = tuple(name for name in files if name not in known)
-    return Coverage(len(videos), tuple(found), tuple(missing), tuple(unreadable), tuple(wrong_length), extra)
+    return replace(
+        found,
+        videos=tuple(replace(video, path=str(paths[video.name])) for video in found.videos),
+        missing=tuple(name for name in found.missing if name not in unreadable),
+        unreadable=tuple(unreadable.values()),
+        extra=tuple(name for name in files if name not in known),
+    )
 
 
 def _likeliest(video: Video, paths: list[Path]) -> list[Path]:

@@ -1,8 +1,9 @@
-"""The live engine on recorded responses: the objects of `vigil watch`, in its order, nothing that looks ahead.
+"""The live engine on recorded judgements: the objects of `vigil watch`, in its order, nothing that looks ahead.
 
-Each segment is a window whose judgement exists from its last frame on: that is when the timeline gets it, and from
-when its score counts, until the next one. Frames before the first score are unknown. Alerts are the policy's own
-decisions, each told at the frame whose score made it. Knows no data set and no figure.
+A judgement exists from the last frame on that its window shows: that is when the timeline gets it, and from when its
+score counts, until the next one. Frames before the first score are unknown. Alerts are the policy's own decisions,
+each told at the frame whose score made it. Times are the video's own; which frame a time is follows from the windows,
+whose frames are known. Knows no data set and no figure.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from functools import partial
 import numpy as np
 
 from engine.cleaning import Cleaner, Identity
-from engine.meaning import Meaning, MeaningSettings, Scenes, TextEncoder
+from engine.encoder import TextEncoder
+from engine.meaning import Meaning, MeaningSettings, Scenes
 from engine.policy import AlertPolicy, Decision, DecisionType, EndReason, PolicySettings
 from engine.smoothing import Ewma, Smoother
-from engine.timeline import CameraTimeline, WindowMeta
+from engine.timeline import CameraTimeline
 from engine.types import ScorePoint
 from offline_eval.datasets.base import Video
-from offline_eval.methods.corevad import segments
 from offline_eval.metrics.alerts import Alert, Alerted
-from offline_eval.metrics.tracks import Floats, Track
-from offline_eval.responses import judgement_of
+from offline_eval.metrics.tracks import Track
+from offline_eval.said import JudgedWindow
 
 MakeCleaner = Callable[[], Cleaner]
 MakeSmoother = Callable[[], Smoother]
@@ -69,33 +70,36 @@ def make_cleaners(meaning: MeaningSettings | None, encoder: TextEncoder | None) 
 
 
 def score_points(
-    video: Video, responses: Sequence[str], cleaner: Cleaner, smoother: Smoother, fps: float
+    video: Video, windows: Iterable[JudgedWindow], cleaner: Cleaner, smoother: Smoother
 ) -> list[ScorePoint]:
-    """One per segment, as the live timeline makes them."""
+    """One per window, as the live timeline makes them."""
     timeline = CameraTimeline(video.name, cleaner, smoother, history=1)
-    points = []
-    for index, (start, end) in enumerate(segments(video.known_frame_count())):
-        time_s = (end - 1) / fps  # of its last frame
-        window = WindowMeta(video.name, 0, index, pts_s=time_s, time_s=time_s, length_s=time_s - start / fps)
-        points.append(timeline.push(window, judgement_of(responses[index])))
-    return points
+    return [timeline.push(each.window, each.judgement) for each in windows]
 
 
-def decide_alerts(video: Video, points: Iterable[ScorePoint], settings: PolicySettings, fps: float) -> Alerted:
-    """The alerts that the live policy makes of the points, each delivered as soon as it is decided."""
+def decide_alerts(
+    video: Video, windows: Sequence[JudgedWindow], points: Iterable[ScorePoint], settings: PolicySettings
+) -> Alerted:
+    """The alerts that the live policy makes of the windows' points, each delivered as soon as it is decided."""
     policy = AlertPolicy(video.name, settings, lambda time_s: f"{time_s:.3f}")
+    times_s, frames = [0.0, *(each.window.time_s for each in windows)], [0, *(each.frame for each in windows)]
     alerts: list[Alert] = []
     told = 0
+
+    def frame(time_s: float) -> int:
+        return round(float(np.interp(time_s, times_s, frames)))
 
     def take(decisions: Iterable[Decision]) -> None:
         nonlocal told
         for decision in decisions:
             if decision.type is DecisionType.NEW:
-                told = _frame(decision.point.time_s, fps)
+                told = frame(decision.point.time_s)
                 policy.delivered(decision.event_id, decision.point.time_s)
             elif decision.type is DecisionType.END and decision.end_time_s is not None:
-                start, end = _frame(decision.start_time_s, fps), _frame(decision.end_time_s, fps) + 1
-                alerts.append(Alert(start, end, told, decision.top_score))
+                # The first window of an event may reach back into the event before.
+                start = max(frame(decision.start_time_s), alerts[-1].end if alerts else 0)
+                end = max(frame(decision.end_time_s), start) + 1
+                alerts.append(Alert(start, end, max(told, start), decision.top_score))
 
     for point in points:
         take(policy.push(point))
@@ -103,23 +107,21 @@ def decide_alerts(video: Video, points: Iterable[ScorePoint], settings: PolicySe
     return Alerted(video, tuple(alerts))
 
 
-def track(video: Video, scores: Iterable[float | None]) -> Track:
-    """A score per segment, from the segment's last frame until the next score; unknown before the first."""
-    frames = video.known_frame_count()
-    known_from = [0, *(end - 1 for _, end in segments(frames))]
-    return _track(video, [None, *scores], np.diff(known_from, append=frames))
+def track(video: Video, windows: Iterable[JudgedWindow], scores: Iterable[float | None]) -> Track:
+    """A score per window, from the window's last frame until the next score; unknown before the first."""
+    known_from = [0, *(each.frame for each in windows)]
+    return _track(video, [None, *scores], known_from)
 
 
-def track_of_own_segments(video: Video, scores: Iterable[float | None]) -> Track:
-    """A score per segment for the segment's own frames, as papers count it: live, most come before their score."""
-    return _track(video, scores, np.array([end - start for start, end in segments(video.known_frame_count())]))
+def track_of_own_windows(video: Video, windows: Iterable[JudgedWindow], scores: Iterable[float | None]) -> Track:
+    """A score per window for the frames since the window before, as papers count it: live, most of them come before
+    their score. Frames after the last window are unknown."""
+    begins = [0, *(each.frame + 1 for each in windows)]
+    return _track(video, [*scores, None], begins)
 
 
-def _track(video: Video, scores: Iterable[float | None], lengths: Floats | np.ndarray) -> Track:
+def _track(video: Video, scores: Iterable[float | None], begins: Sequence[int]) -> Track:
     values = np.array([np.nan if score is None else score for score in scores], float)
-    there = np.asarray(lengths) > 0  # a first segment of one frame has nothing before it
-    return Track(video, values[there], np.asarray(lengths)[there].astype(np.int64))
-
-
-def _frame(time_s: float, fps: float) -> int:
-    return round(time_s * fps)
+    lengths = np.diff(begins, append=video.known_frame_count()).astype(np.int64)
+    there = lengths > 0  # a first window of one frame has nothing before it
+    return Track(video, values[there], lengths[there])

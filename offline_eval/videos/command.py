@@ -1,12 +1,13 @@
-"""A replay of a data set's videos from what a command line says, to its exit code. Knows no option parser."""
+"""Has a data set's videos judged, from what a command line says to a store. Knows no option parser and no figure."""
 
 from __future__ import annotations
 
 import logging
+import sys
 from contextlib import closing
 from pathlib import Path
 
-from engine.errors import UsageError
+from engine.errors import RuntimeFault, UsageError
 from engine.windows import WindowPlan
 from offline_eval.datasets import LabelEnds, load_dataset, match
 from offline_eval.videos.plan import Plan, Shard
@@ -17,7 +18,7 @@ from offline_eval.videos.scorers import Recipe
 log = logging.getLogger(__name__)
 
 
-def replay_from_videos(
+def judge_videos(
     dataset: str,
     annotations: Path,
     videos: Path,
@@ -30,11 +31,11 @@ def replay_from_videos(
     shard: str | None = None,
     ray: str | None = None,
     allow_missing: bool = False,
-) -> int:
-    """Replay the videos found in folder `videos` into the store in folder `out`, or go on with it.
+) -> Summary:
+    """Have the videos found in folder `videos` judged into the store in folder `out`, or go on with it.
 
-    Returns 0 when every annotated video (of this shard) has its responses, or when some may be missing; else 1.
-    Raises VigilError when nothing can be replayed.
+    Raises VigilError when nothing can be judged, and RuntimeFault in the end when annotated videos (of this shard) have
+    no responses, unless some may be missing.
     """
     import cv2
 
@@ -45,11 +46,18 @@ def replay_from_videos(
     coverage = match(load_dataset(dataset, annotations, ends).videos(), videos)
     if not coverage.videos:
         coverage.required(allow_missing=True)
-    plan = plan or WindowPlan()
-    with closing(_replayer(recipe, plan, workers, ray)) as replayer:
-        summary = replay_videos(dataset, coverage, replayer, out=out, shard=part, progress=progress_on())
+    if not coverage.complete:
+        log.warning("only %s can be judged", coverage)
+    with closing(_replayer(recipe, plan or WindowPlan(), workers, ray)) as replayer:
+        summary = replay_videos(dataset, coverage, replayer, out=out, shard=part, progress=progress_on(sys.stderr))
     _tell(summary, out)
-    return 0 if summary.complete or allow_missing else 1
+    if not (summary.complete or allow_missing):
+        count = len(summary.problems)
+        raise RuntimeFault(
+            f"{count} annotated {'video has' if count == 1 else 'videos have'} no responses, see above",
+            advice="mend that and run it again, which judges what is left, or leave them out with --allow-missing",
+        )
+    return summary
 
 
 def _replayer(recipe: Recipe, plan: Plan, workers: int, ray: str | None) -> Replayer:
@@ -64,11 +72,10 @@ def _tell(summary: Summary, out: Path) -> None:
     for problem in summary.problems:
         log.warning("%s", problem)
     log.info(
-        "%d videos replayed in %s, %d were done before, %d have problems; %d windows, %d of them unknown; %s",
+        "%d videos judged in %s and %d before: %d new windows, %d of them unknown, in %s",
         len(summary.replayed),
         in_words(summary.took_s),
         summary.resumed,
-        len(summary.problems),
         summary.windows,
         summary.unknown,
         out,

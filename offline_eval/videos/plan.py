@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from engine.errors import UsageError
@@ -21,14 +21,30 @@ class RawSegments:
     pictures: int = SEGMENT_PICTURES
 
 
-Plan = WindowPlan | RawSegments
-"""The windows of a live camera, or the published segments."""
+@dataclass(frozen=True, slots=True)
+class OfflineCentredWindows:
+    """For parity with VERA: eight raw frames of the 300 around every 16th, whatever the frame rate. The second half
+    of a window is its centre's future, and windows are cut at the video's end, which must be known: never live."""
+
+
+Plan = WindowPlan | RawSegments | OfflineCentredWindows
+"""The windows of a live camera, or those of a published method."""
+
+_KINDS: dict[type[Plan], str] = {
+    WindowPlan: "grid",
+    RawSegments: "raw segments",
+    OfflineCentredWindows: "around centres",
+}
 
 
 def plan_settings(plan: Plan) -> dict[str, str]:
     """What tells one plan from another, in words."""
-    kind = "grid" if isinstance(plan, WindowPlan) else "raw segments"
-    return {"window": kind} | {f"window.{name}": f"{value:g}" for name, value in asdict(plan).items()}
+    return {"window": _KINDS[type(plan)]} | {f"window.{name}": f"{value:g}" for name, value in asdict(plan).items()}
+
+
+def are_published_segments(settings: Mapping[str, str]) -> bool:
+    """Whether what was judged with these settings are the segments of `RawSegments`."""
+    return plan_settings(RawSegments()).items() <= settings.items()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -208,7 +207,7 @@ class BarProgress:
         self._bars.update(self._all, description=text, completed=tally.read, total=tally.frames, left=tally.left())
 
 
-def progress_on(stream: TextIO = sys.stderr) -> Progress:
+def progress_on(stream: TextIO) -> Progress:
     """Bars where there is a terminal to draw them on."""
     return BarProgress(stream) if stream.isatty() else PlainProgress()
 

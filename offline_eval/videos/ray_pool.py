@@ -7,6 +7,7 @@ videos under the same path.
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, Self
 
-from engine.errors import RuntimeFault, UsageError
+from engine.errors import DeviceLostError, RuntimeFault, UsageError
 from engine.types import ModelInfo
 from offline_eval.datasets.base import Video
 from offline_eval.videos.plan import Plan
@@ -72,7 +73,11 @@ class _Worker:
         return _Identity(self._local.info, dict(self._local.settings), version("vigil-vad"))
 
     def replay(self, videos: Sequence[Video]) -> list[Outcome]:
-        return list(self._local.replay(videos, _Silent()))
+        try:
+            return list(self._local.replay(videos, _Silent()))
+        except DeviceLostError as error:
+            log.error("%s", error)
+            os._exit(error.exit_code)  # only another process gets the device back
 
 
 class RayReplayer:

@@ -3,8 +3,8 @@
 A store is JSON lines: one `run` line, then for each video its `window` lines and one `finished` line, together:
 
     {"kind": "run", "format": "vigil.responses/1", "dataset": "msad", "scorer": "motion", "model": "motion", ...}
-    {"kind": "window", "video": "Fire_1", "segment": 0, "index": 0, "pts_s": 0.875, "time_s": 0.875, "score": null, ...}
-    {"kind": "finished", "video": "Fire_1", "windows": 61, "pictures": 490, "bytes": 1650021, "took_s": 2.1}
+    {"kind": "window", "video": "Fire_1", "segment": 0, "index": 0, "frame": 26, "time_s": 0.875, "score": null, ...}
+    {"kind": "finished", "video": "Fire_1", "windows": 61, "frames": 1840, "pictures": 1840, "bytes": 1650021, ...}
 """
 
 from __future__ import annotations
@@ -60,11 +60,13 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
 class WindowRecord(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="window"
 ):
-    """What was said of one window. It ends at `pts_s` of its segment, `time_s` after the video's first picture."""
+    """What was said of one window. It ends at `pts_s` of its segment, `time_s` after the video's first picture, with
+    the video's `frame`, counted from 0."""
 
     video: str
     segment: int
     index: int
+    frame: int
     pts_s: float
     time_s: float
     length_s: float
@@ -77,12 +79,13 @@ class WindowRecord(
     took_s: float = 0.0  # the scorer's time for its batch, shared evenly
 
     @classmethod
-    def of(cls, window: WindowMeta, judgement: Judgement, took_s: float) -> WindowRecord:
+    def of(cls, window: WindowMeta, frame: int, judgement: Judgement, took_s: float) -> WindowRecord:
         """`window.time_s` counts from the video's first picture here."""
         return cls(
             window.camera,
             window.segment,
             window.index,
+            frame,
             window.pts_s,
             round(window.time_s, 3),
             window.length_s,
@@ -124,6 +127,7 @@ class Finished(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 
     video: str
     windows: int
+    frames: int  # of the video's file
     pictures: int  # decoded
     bytes: int  # of the video's file
     took_s: float

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.batcher import MicroBatcher
+from engine.scorer import LanguageScorer
 from engine.timeline import WindowMeta
 from engine.types import Judgement, ModelInfo, Window
 from engine.worker import judge
@@ -27,6 +28,7 @@ from offline_eval.videos.progress import Progress
 from offline_eval.videos.records import Finished, Run, WindowRecord
 from offline_eval.videos.scorers import Recipe
 from offline_eval.videos.store import ResponseStore, StoredVideo
+from offline_eval.videos.times import frame_at
 
 POLL_S = 0.05  # how often the end of a video is looked for while no window comes
 HUNG_S = 60.0  # a video that gives nothing for so long, with room for more, is given up
@@ -147,6 +149,11 @@ class _Open:
     started_s: float
     windows: list[WindowRecord] = field(default_factory=list)
 
+    def add(self, window: Window, judgement: Judgement, took_s: float) -> None:
+        meta = WindowMeta.of(window)
+        meta = replace(meta, time_s=meta.time_s - EPOCH_S)
+        self.windows.append(WindowRecord.of(meta, frame_at(self.reading.times_s, meta.time_s), judgement, took_s))
+
 
 class LocalReplayer:
     """Fulfils `Replayer` in this process: one scorer, and `workers` videos that are decoded ahead of it at a time.
@@ -159,31 +166,30 @@ class LocalReplayer:
         self._scorer = recipe.make()
         self._plan = plan
         self._workers = workers
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._scorer.info
-
-    @property
-    def settings(self) -> Mapping[str, str]:
+        self.info = self._scorer.info
         width, height = self._scorer.frame_size
-        return {
-            **plan_settings(self._plan),
-            **{f"scorer.{name}": value for name, value in self._recipe.settings.items()},
+        self.settings = {
+            **plan_settings(plan),
+            **{f"scorer.{name}": value for name, value in recipe.settings(self._scorer).items()},
             "frame_size": f"{width}x{height}",
         }
+        if isinstance(self._scorer, LanguageScorer):
+            self.info = self._scorer.info_for(recipe.definition)
+            self.settings["definition"] = recipe.definition.text or recipe.definition.name
 
     def close(self) -> None:
         self._scorer.close()
 
     def replay(self, videos: Sequence[Video], progress: Progress) -> Generator[Outcome, None, None]:
-        batcher = MicroBatcher(max_batch=self._scorer.max_batch, staleness_s=math.inf, monotonic=time.monotonic)
+        max_batch = self._recipe.max_batch or self._scorer.max_batch
+        batcher = MicroBatcher(max_batch=max_batch, staleness_s=math.inf, monotonic=time.monotonic)
         waiting = deque(videos)
         under_way: dict[str, _Open] = {}
         try:
             while waiting or under_way:
                 while waiting and len(under_way) < self._workers:
                     video = waiting.popleft()
+                    self._recipe.introduce(self._scorer, video.name)
                     reading = VideoReading(video, self._plan, self._scorer.frame_size, batcher)
                     under_way[video.name] = _Open(reading, time.monotonic())
                     reading.start()
@@ -212,7 +218,7 @@ class LocalReplayer:
             window.release()
             batcher.settle(window, unknown=judgement.score is None)
             if window.camera in under_way:  # else it was given up
-                under_way[window.camera].windows.append(_record(window, judgement, took_s))
+                under_way[window.camera].add(window, judgement, took_s)
 
     def _outcome(self, each: _Open, batcher: MicroBatcher) -> Outcome | None:
         """What became of a video whose windows have all been judged; None while there may be more of them.
@@ -231,10 +237,6 @@ class LocalReplayer:
         if reading.error is not None:
             return Failed(name, str(reading.error))
         took_s = round(time.monotonic() - each.started_s, 3)
-        finished = Finished(name, len(each.windows), reading.stats.pictures, reading.size_bytes, took_s)
+        frames, pictures = len(reading.times_s), reading.stats.pictures
+        finished = Finished(name, len(each.windows), frames, pictures, reading.size_bytes, took_s)
         return StoredVideo(finished, tuple(each.windows))
-
-
-def _record(window: Window, judgement: Judgement, took_s: float) -> WindowRecord:
-    meta = WindowMeta.of(window)
-    return WindowRecord.of(replace(meta, time_s=meta.time_s - EPOCH_S), judgement, took_s)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ import msgspec
 from engine.errors import RuntimeFault, UsageError
 from offline_eval.videos.records import Finished, Line, Run, WindowRecord, decode, encode
 
-NAME = "responses"
+NAME, SUFFIX = "responses", ".jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class ResponseStore:
     """
 
     def __init__(self, folder: Path, run: Run, *, shard: str = "") -> None:
-        self.path = folder / (f"{NAME}.{shard}.jsonl" if shard else f"{NAME}.jsonl")
+        self.path = folder / (f"{NAME}.{shard}{SUFFIX}" if shard else f"{NAME}{SUFFIX}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab")
@@ -98,7 +98,7 @@ class ResponseStore:
 
     def _begin(self, folder: Path, run: Run) -> set[str]:
         """Check every part, cut off this part's torn end, and say which videos are done."""
-        parts = {path: _scan(path) for path in _files(folder)}
+        parts = {path: _scan(path) for path in _files([folder])}
         for path, part in parts.items():
             if part.run is not None and (differences := run.differences(part.run)):
                 raise UsageError(
@@ -126,40 +126,49 @@ class ResponseStore:
             ) from error
 
 
-def read_run(folder: Path) -> Run:
-    """Raises UsageError for a folder without responses."""
-    for path in _files(folder):
+def read_run(*places: Path) -> Run:
+    """Who judged what in stores, each a folder or a file of one. Raises UsageError where there are no responses."""
+    for path in _files(places):
         with _open(path) as file:
             for line in _lines(path, file):
                 if isinstance(line, Run):
                     return line
-    raise UsageError(f"{folder} holds no responses", advice=f"name a folder with a {NAME}.jsonl from `vigil replay`")
+    raise UsageError(
+        f"{' and '.join(map(str, places))} holds no responses",
+        advice=f"name a folder with a {NAME}{SUFFIX} from `vigil replay`",
+    )
 
 
-def read_videos(folder: Path) -> Iterator[StoredVideo]:
-    """Every finished video, of all shards. Raises UsageError where shards differ in their settings or overlap."""
-    run = read_run(folder)
+def read_videos(*places: Path) -> Iterator[StoredVideo]:
+    """Every finished video, of all shards and stores. Raises UsageError where they differ in settings or overlap."""
+    run = read_run(*places)
     seen: set[str] = set()
-    for path in _files(folder):
+    for path in _files(places):
         windows: list[WindowRecord] = []
         with _open(path) as file:
             for line in _lines(path, file):
                 match line:
                     case Run():
                         if differences := line.differences(run):
-                            raise UsageError(f"{path} does not belong to the other shards: {', '.join(differences)}")
+                            raise UsageError(
+                                f"{path} does not belong to the other shards: {', '.join(differences)}",
+                                advice="evaluate what was judged in the same way",
+                            )
                     case WindowRecord():
                         windows.append(line)
                     case Finished(video=name):
                         if name in seen:
-                            raise UsageError(f"{folder} has {name} twice", advice="remove one of the shards' files")
+                            raise UsageError(
+                                f"{path} has {name} twice", advice="or another shard has: remove one of the files"
+                            )
                         seen.add(name)
                         yield StoredVideo(line, tuple(windows))
                         windows = []
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"{NAME}*.jsonl"))
+def _files(places: Iterable[Path]) -> list[Path]:
+    files = [sorted(place.glob(f"{NAME}*{SUFFIX}")) if place.is_dir() else [place] for place in places]
+    return [file for found in files for file in found]
 
 
 def _open(path: Path) -> BinaryIO:

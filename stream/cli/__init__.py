@@ -13,8 +13,9 @@ import typer
 from typer.exceptions import TyperException
 
 from engine.errors import ConfigError, VigilError
-from stream.cli import config, demo, doctor, listen, replay, watch
+from stream.cli import bridges, config, demo, doctor, feedback, listen, replay, watch
 from stream.cli.logs import log_to_stderr
+from stream.cli.options import with_console_address
 from stream.printable import printable
 
 app = typer.Typer(
@@ -29,6 +30,8 @@ app.command("listen")(listen.command)
 app.command("demo")(demo.command)
 app.command("doctor")(doctor.command)
 app.add_typer(config.app, name="config")
+app.add_typer(bridges.app, name="bridges")
+app.add_typer(feedback.app, name="feedback")
 app.add_typer(replay.app, name="replay")
 
 
@@ -62,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str], *, debug: bool = False) -> int:
     """Run one command; what it raises becomes one line on stderr (all problems, for a configuration)."""
     try:
-        code = app(arguments, prog_name="vigil", standalone_mode=False)
+        code = app(with_console_address(arguments), prog_name="vigil", standalone_mode=False)
     except TyperException as error:
         return _misused(error)
     except VigilError as error:

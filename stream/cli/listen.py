@@ -20,13 +20,22 @@ def command(
     endpoint: Annotated[str, typer.Argument(metavar="ADDRESS", help="The feed's address.")] = DEFAULT_ENDPOINT,
     camera: Annotated[str | None, typer.Option(metavar="NAME", help="Only this camera.")] = None,
     format: Annotated[Format, typer.Option(help="A table for people, or JSON lines for programs.")] = Format.TABLE,
+    from_seq: Annotated[
+        int | None,
+        typer.Option(
+            "--from-seq",
+            min=0,
+            metavar="NUMBER",
+            help="Begin with the alert of this number, or with all that are kept: 0.",
+        ),
+    ] = None,
     count: Annotated[int | None, typer.Option(min=1, metavar="NUMBER", help="Stop after this many alerts.")] = None,
     timeout: Annotated[
         float | None,
         typer.Option(parser=duration, metavar="DURATION", help="Stop, with exit code 1, when none came for this long."),
     ] = None,
 ) -> int:
-    """Print alerts as they come, until Ctrl-C."""
+    """Print alerts as they come, until Ctrl-C; with --from-seq those that were told before first."""
     from stream.listen import listen
 
-    return listen(endpoint, camera, format.value, count, timeout)
+    return listen(endpoint, camera, format.value, count, timeout, from_seq)

@@ -13,10 +13,12 @@ def log_to_stderr(*, debug: bool = False) -> None:
     """One line a record: time, camera, what happened. Records of warnings and above carry their level."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line(debug=debug))
+    if not debug:  # open_clip talks on the root logger
+        handler.addFilter(lambda record: record.name != "root" or record.levelno >= logging.WARNING)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if debug else logging.INFO)
-    for chatty in ("asyncio", "libav", "PIL", "matplotlib"):
+    for chatty in ("asyncio", "libav", "PIL", "matplotlib", "httpx2", "httpcore2"):
         logging.getLogger(chatty).setLevel(logging.INFO if debug else logging.WARNING)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,7 +14,25 @@ from engine.errors import UsageError
 from stream.config.durations import parse_duration
 from stream.urls import camera_name_from
 
+
+class ScorerKind(StrEnum):
+    MOTION = "motion"
+    RECORDED = "recorded"
+    INTERNVL2 = "internvl2"
+    OPENAI = "openai"
+
+
+CONSOLE_ADDRESS = "127.0.0.1:8788"
+_ADDRESS = re.compile(r"(\[[^\]]*\]|[^:=/@]+):\d+|off")
 _NAMED = re.compile(r"([A-Za-z0-9_-]{1,64})=(.+)")
+
+
+def with_console_address(arguments: list[str]) -> list[str]:
+    """`--console` may stand without its address; typer knows no option whose value may be left out."""
+    return [
+        f"--console={CONSOLE_ADDRESS}" if given == "--console" and not _ADDRESS.fullmatch(after) else given
+        for given, after in zip_longest(arguments, arguments[1:], fillvalue="")
+    ]
 
 
 def duration(text: str) -> float:
@@ -37,3 +58,14 @@ def cameras_of(sources: list[str]) -> dict[str, Any]:
             unique = f"{name}-{number}"
         cameras[unique] = {"source": address}
     return cameras
+
+
+def scorer_of(
+    scorer: ScorerKind | None, responses: Path | None, model: str | None, urls: list[str] | None
+) -> dict[str, Any]:
+    """The scorer that these options mean, as in a configuration file; empty when none is given."""
+    given = {"responses": str(responses) if responses else None, "model": model, "urls": urls}
+    if not scorer and not any(given.values()):
+        return {}
+    kind = scorer or (ScorerKind.RECORDED if responses else ScorerKind.OPENAI if urls else ScorerKind.INTERNVL2)
+    return {"kind": kind.value} | {key: value for key, value in given.items() if value}

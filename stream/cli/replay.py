@@ -1,4 +1,4 @@
-"""`vigil replay`: the command line on one side, `offline_eval` on the other. The only importer of `offline_eval`.
+"""`vigil replay`: the command line on one side, `offline_eval` on the other. Nothing else imports that.
 
 `vigil replay DATASET ...` is the group's own command: what is not the name of another one is a data set.
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from enum import StrEnum
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,17 +16,45 @@ import typer
 from typer.core import TyperGroup
 
 from engine.errors import UsageError
-from stream.config import load
+from stream.cli import replay_responses
+from stream.cli.options import ScorerKind
+from stream.cli.replay_options import (
+    RESPONSES,
+    AllowMissing,
+    Annotations,
+    Config,
+    DatasetName,
+    Ends,
+    Features,
+    Fps,
+    LabelEnd,
+    Method,
+    Model,
+    Ray,
+    Resamples,
+    Responses,
+    Scorer,
+    Urls,
+    Vectors,
+    Workers,
+    needs_extra,
+    recipe_of,
+    watch_config,
+)
+from stream.config import WatchConfig, load
 
 if TYPE_CHECKING:
+    from engine.encoder import TextEncoder
+    from offline_eval.material import Material
     from offline_eval.metrics import Difference
     from offline_eval.procedures import Procedure
-    from offline_eval.replay import Material
 
 log = logging.getLogger(__name__)
 
 _OF_A_DATASET = "run"
-_EXTRA = ("matplotlib", "scipy", "sklearn")  # what the extra `eval` installs
+
+Out = Annotated[Path | None, typer.Option(help="The folder for metrics.json, report.md and report.html.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the metrics as one line of JSON, and nothing else.")]
 
 
 class _DatasetFirst(TyperGroup):
@@ -39,58 +66,88 @@ class _DatasetFirst(TyperGroup):
 
 
 app = typer.Typer(
-    help="Replay a benchmark's recorded responses and measure what the live system would have told.\n\n"
-    "vigil replay DATASET --annotations FILE --responses FILE; vigil replay DATASET --help tells all options.",
+    help="Replay a benchmark, its videos or recorded responses, and measure what the live system would have told.\n\n"
+    "vigil replay DATASET --annotations FILE (--videos DIR | --responses FILE) --method NAME --out DIR; "
+    "vigil replay DATASET --help tells all options.",
     cls=_DatasetFirst,
     no_args_is_help=True,
     context_settings={"ignore_unknown_options": True},  # options may come before the data set
     subcommand_metavar="DATASET | COMMAND [ARGS]...",
 )
-
-
-class Ends(StrEnum):
-    EXCLUSIVE = "exclusive"
-    INCLUSIVE = "inclusive"
-
-
-DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="Such as ucf-crime or xd-violence.")]
-Annotations = Annotated[Path, typer.Option(help="The data set's annotation file.")]
-Responses = Annotated[Path, typer.Option(help='Recorded responses: JSON of {"video": ["text", ...], ...}.')]
-Vectors = Annotated[
-    Path | None, typer.Option(help="Sentence vectors, made by `vigil replay embed`: verdicts are weighed by meaning.")
-]
-Out = Annotated[Path | None, typer.Option(help="The folder for metrics.json, report.md and report.html.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the metrics as one line of JSON, and nothing else.")]
-AllowMissing = Annotated[bool, typer.Option(help="Evaluate what there is, and say how much that was.")]
-LabelEnd = Annotated[Ends, typer.Option(help="Whether the last number of a label is the first normal frame again.")]
-Fps = Annotated[float | None, typer.Option(min=0.1, help="Frames per second, instead of the data set's own.")]
-Resamples = Annotated[int, typer.Option(min=0, help="Resamples for the 95 % intervals; 0: none.")]
+app.command("judge")(replay_responses.judge)
+app.command("export")(replay_responses.export)
+app.command("import")(replay_responses.import_)
+app.command("embed")(replay_responses.embed)
 
 
 @app.command(_OF_A_DATASET, hidden=True)
 def replay(
     dataset: DatasetName,
     annotations: Annotations,
-    responses: Responses,
-    method: Annotated[str, typer.Option(help="online, corevad, corevad-raw, corevad-gaussian or corevad-ewma.")],
-    vectors: Vectors = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Smoothing and alerts of `online`: a file of vigil watch.")
+    method: Method,
+    videos: Annotated[
+        Path | None, typer.Option(help="The folder of the data set's videos: they are judged into --out first.")
     ] = None,
+    responses: Annotated[list[Path] | None, RESPONSES] = None,
+    features: Features = None,
     out: Out = None,
+    config: Config = None,
+    scorer: Scorer = None,
+    model: Model = None,
+    urls: Urls = None,
+    vectors: Vectors = None,
     as_json: AsJson = False,
     allow_missing: AllowMissing = False,
     ends: LabelEnd = Ends.EXCLUSIVE,
     fps: Fps = None,
     resamples: Resamples = 1000,
+    workers: Workers = 2,
+    ray: Ray = None,
 ) -> int:
-    """Score recorded responses with a method and measure it: over frames, over events, and against the clock."""
-    with _extra():
+    """Measure a method on videos or on recorded responses: over frames, over events, and against the clock.
+
+    With --videos a run that was stopped goes on where it was. --scorer recorded answers from the file --responses.
+    """
+    with needs_extra():
+        from offline_eval.datasets import LabelEnds
+        from offline_eval.procedures import ONLINE, check_method
+        from offline_eval.replay import illustrated
         from offline_eval.replay import replay as run_replay
         from offline_eval.results import metrics, save
+        from offline_eval.videos.command import judge_videos
 
-        material = _material(dataset, annotations, responses, ends, fps, allow_missing)
-        run = run_replay(material, _procedure(method, material, vectors, config), resamples=resamples)
+        check_method(method)
+        files: dict[str, Path] = {}
+        if videos is not None:
+            if out is None:
+                raise UsageError("videos are judged into a folder", advice="give --out DIR")
+            if features:
+                raise UsageError("videos are judged anew, so --features has no use", advice="give one of the two")
+            answers = responses[0] if responses and scorer is ScorerKind.RECORDED else None
+            if responses and not answers:
+                raise UsageError("videos are judged anew, so --responses has no use", advice="give one of the two")
+            recipe, plan = recipe_of(method, watch_config(config, scorer, model, urls, answers))
+            summary = judge_videos(
+                dataset,
+                annotations,
+                videos,
+                recipe,
+                plan=plan,
+                out=out,
+                ends=LabelEnds(ends.value),
+                workers=workers,
+                ray=ray,
+                allow_missing=allow_missing,
+            )
+            files = {video.name: Path(video.path) for video in summary.coverage.videos if video.path}
+            responses = [out]
+        elif scorer or model or urls:
+            raise UsageError("--scorer, --model and --url judge videos", advice="give --videos DIR")
+        elif config and method != ONLINE:
+            raise UsageError(f"{method} takes no --config", advice="it is for --method online, or to judge --videos")
+        material = _material(dataset, annotations, responses or [], ends, fps, allow_missing, features)
+        procedure = _procedure(method, material, vectors, config)
+        run = illustrated(run_replay(material, procedure, resamples=resamples), files)
         found = metrics(run)
         if out is not None:
             save(run, out, found)
@@ -105,7 +162,7 @@ def compare(
     as_json: AsJson = False,
 ) -> int:
     """Say by how much B differs from A, figure by figure, and whether chance explains it."""
-    with _extra():
+    with needs_extra():
         from offline_eval.results import compare_folders
 
         differences = compare_folders(first, second)
@@ -139,7 +196,7 @@ def tune(
     resamples: Resamples = 1000,
 ) -> int:
     """Choose the parameters of `online` by cross-validation and write them as a file for vigil watch -c."""
-    with _extra():
+    with needs_extra():
         from offline_eval.results import metrics, save
         from offline_eval.tuned import configuration, out_of_fold_run, spread
         from offline_eval.tuning import PARTS, Search
@@ -151,7 +208,7 @@ def tune(
         wanted = tuple(PARTS if encoder else ()) if parts is None else tuple(part for part in parts.split(",") if part)
         search = Search(parts=wanted, folds=folds, scorings=scorings, policies=policies, seed=seed)
         videos = material.coverage.videos
-        tuned = run_tune(videos, material.responses, encoder, material.dataset.fps, search, progress=log.info)
+        tuned = run_tune(videos, material.said, encoder, material.dataset.fps, search, progress=log.info)
         run = out_of_fold_run(material, tuned, search, resamples=resamples)
         found = metrics(run) | {"folds": spread(tuned)}
         save(run, out, found)
@@ -162,104 +219,73 @@ def tune(
     return 0
 
 
-@app.command("judge")
-def judge(
-    dataset: DatasetName,
-    annotations: Annotations,
-    videos: Annotated[Path, typer.Option(help="The folder of the data set's videos.")],
-    out: Annotated[Path, typer.Option(help="The folder of the store; a run that was stopped goes on in it.")],
-    workers: Annotated[int, typer.Option(min=1, help="Videos that are read at once.")] = 2,
-    shard: Annotated[
-        str | None, typer.Option(help="Only part i of n of the videos, as i/n: for several machines.")
-    ] = None,
-    ray: Annotated[str | None, typer.Option(help="The address of a Ray cluster whose nodes do the work.")] = None,
-    allow_missing: AllowMissing = False,
-    ends: LabelEnd = Ends.EXCLUSIVE,
-) -> int:
-    """Have the motion scorer judge a data set's videos, on the live path, and store every judgement."""
-    with _extra():
-        from offline_eval.datasets import LabelEnds
-        from offline_eval.videos.command import replay_from_videos
-        from offline_eval.videos.scorers import motion
-
-        logging.getLogger("stream.session").setLevel(logging.WARNING)  # every video begins a segment
-        return replay_from_videos(
-            dataset,
-            annotations,
-            videos,
-            motion(),
-            out=out,
-            ends=LabelEnds(ends.value),
-            workers=workers,
-            shard=shard,
-            ray=ray,
-            allow_missing=allow_missing,
-        )
-
-
-@app.command("embed")
-def embed(
-    responses: Responses,
-    encoder: Annotated[str, typer.Option(help="A model of sentence-transformers: its folder, or its name.")],
-    vectors: Annotated[Path, typer.Option(help="The file to write, .npz.")],
-) -> int:
-    """Make the sentence vectors of recorded responses, once. Needs the package sentence-transformers."""
-    with _extra():
-        from offline_eval.responses import read_responses
-        from offline_eval.vectors import SentenceTransformer, write_vectors
-
-        said = read_responses(responses)
-        count = write_vectors(vectors, said, SentenceTransformer(encoder), Path(encoder).name)
-    log.info("%d sentences in %s", count, vectors)
-    return 0
-
-
-@contextmanager
-def _extra() -> Iterator[None]:
-    """Say which extra to install where one of its packages is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
-            raise
-        raise UsageError(
-            f"vigil replay needs {error.name}, which is not installed",
-            advice="pip install -e '.[eval]' in Vigil's folder",
-        ) from error
-
-
 def _material(
-    dataset: str, annotations: Path, responses: Path, ends: Ends, fps: float | None, allow_missing: bool
+    dataset: str,
+    annotations: Path,
+    responses: list[Path],
+    ends: Ends,
+    fps: float | None,
+    allow_missing: bool,
+    features: Path | None = None,
 ) -> Material:
     from offline_eval.datasets import LabelEnds
-    from offline_eval.replay import read_material
+    from offline_eval.material import read_material
 
+    if not responses:
+        raise UsageError("there is nothing to measure", advice="give --videos DIR and --out DIR, or --responses FILE")
     return read_material(
-        dataset, annotations, responses, ends=LabelEnds(ends.value), fps=fps, allow_missing=allow_missing
+        dataset,
+        annotations,
+        *responses,
+        features=features,
+        ends=LabelEnds(ends.value),
+        fps=fps,
+        allow_missing=allow_missing,
     )
 
 
 def _procedure(method: str, material: Material, vectors: Path | None, config: Path | None) -> Procedure:
     from offline_eval.methods.online import VERDICTS_ONLY, WITH_MEANING, OnlineSettings
-    from offline_eval.procedures import ONLINE, online, published
+    from offline_eval.procedures import ONLINE, VERA, offline_vera, online, published
     from offline_eval.vectors import read_vectors
+    from stream.wiring import make_cleaner
 
     if method != ONLINE:
-        if vectors or config:
-            raise UsageError(f"{method} takes neither --vectors nor --config", advice="they are for --method online")
-        return published(method, material.dataset.fps)
+        if vectors:
+            raise UsageError(f"{method} takes no --vectors", advice="they are for --method online")
+        return (offline_vera if method in VERA else published)(method, material.dataset.fps)
     encoder = read_vectors(vectors) if vectors else None
-    settings = WITH_MEANING if encoder else VERDICTS_ONLY
     chosen = "the shipped ones, which were chosen on 145 videos of UCF-Crime: on those, only tuning is out of fold"
-    if encoder is None:
-        log.warning("without --vectors every anomalous verdict counts the same, whatever its sentence says")
-    if config is not None:
-        camera = load(config).defaults
-        settings = OnlineSettings(
-            settings.meaning, camera.smoothing.smoother, str(camera.smoothing), camera.alerts.policy()
+    if config is None and (encoder or material.verdicts):
+        if encoder is None:
+            log.warning("without --vectors every anomalous verdict counts the same, whatever its sentence says")
+        return online(WITH_MEANING if encoder else VERDICTS_ONLY, encoder, chosen)
+    watch = load(config) if config else WatchConfig()
+    camera = watch.defaults
+    definition, policy = next(iter(camera.policies().items()))
+    chosen = f"smoothing, cleaning and alerts from {config.name}" if config else "the defaults of vigil watch"
+    smoothing = ", ".join(f"{name} {value}" for name, value in camera.smoothing.model_dump().items())
+    settings = OnlineSettings(WITH_MEANING.meaning if encoder else None, camera.smoothing.smoother, smoothing, policy)
+    if encoder or not material.clip:
+        return online(settings, encoder, chosen)
+    sentences = _sentences(watch, material.clip)
+    return online(settings, None, chosen, partial(make_cleaner, camera.cleaning, definition, sentences))
+
+
+def _sentences(watch: WatchConfig, judged_with: str) -> TextEncoder | None:
+    """What gives sentences their vectors, to be compared with those that windows were judged with."""
+    from engine.remembering import RememberingEncoder
+    from offline_eval.videos.scorers import clip_name
+    from stream.wiring import make_aligner
+
+    if watch.clip.weights == "off":
+        return None
+    if clip_name(watch.clip) != judged_with:
+        raise UsageError(
+            f"the videos were judged with CLIP's {judged_with}, and are not to be cleaned with {clip_name(watch.clip)}",
+            advice="give --config with the same clip.model and clip.weights, or with clip.weights off",
         )
-        chosen = f"smoothing and alerts from {config.name}"
-    return online(settings, encoder, material.dataset.fps, chosen)
+    return RememberingEncoder(make_aligner(watch.clip))
 
 
 def _difference(each: Difference) -> dict[str, float | None]:

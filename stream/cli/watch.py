@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import signal
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.errors import RuntimeFault, UsageError
-from stream.cli.options import cameras_of, duration
-from stream.config import WatchConfig, from_mapping, load
+from stream.cli.options import CONSOLE_ADDRESS, ScorerKind, cameras_of, duration, scorer_of
+from stream.config import WatchConfig, from_mapping
+from stream.notify import Supervisor
+from stream.reload import ConfigFile
 from stream.session import Pace
+
+if TYPE_CHECKING:
+    from stream.watch import Watch
 
 log = logging.getLogger(__name__)
 
-
-class ScorerKind(StrEnum):
-    MOTION = "motion"
-    RECORDED = "recorded"
-    INTERNVL2 = "internvl2"
+LOOK_EVERY_S = 2.0  # for a change of the configuration file
 
 
 def command(
@@ -46,7 +48,16 @@ def command(
         str | None,
         typer.Option(
             metavar="DIR_OR_ID",
-            help="What --scorer internvl2 looks with: a checkpoint's folder, or a name such as OpenGVLab/InternVL2-8B.",
+            help="What --scorer internvl2 looks with: a checkpoint's folder, or a name such as OpenGVLab/InternVL2-8B; "
+            "for --scorer openai what the server calls it.",
+        ),
+    ] = None,
+    urls: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--url",
+            metavar="URL",
+            help="A server for --scorer openai, such as http://127.0.0.1:8000/v1; may be repeated.",
         ),
     ] = None,
     record: Annotated[
@@ -58,6 +69,12 @@ def command(
     ] = None,
     http: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where to serve health and metrics, or off.")
+    ] = None,
+    console: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:PORT]", help=f"Serve the page for the browser; at {CONSOLE_ADDRESS} unless it is said."
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder for the outbox, snapshots and clips.")
@@ -77,25 +94,36 @@ def command(
     --feed, --http and --data have the defaults of a configuration file: tcp://127.0.0.1:5557, 127.0.0.1:8787
     and vigil-data.
     """
-    overrides = _overrides(sources or [], scorer, responses, model, feed, http, data, pace)
-    settings = load(config, overrides=overrides) if config else from_mapping(overrides)
+    overrides = _overrides(sources or [], scorer, responses, model, urls, feed, http, console, data, pace)
+    file = ConfigFile(config, overrides) if config else None
+    settings = file.load() if file else from_mapping(overrides)
     if not any(camera.enabled for camera in settings.cameras.values()):
         raise UsageError("nothing to watch", advice="name a source, such as synthetic://, or a file with -c")
-    return watch(settings, record=record, lasting_s=lasting, exit_at_end=exit_at_end)
+    return watch(settings, file=file, record=record, lasting_s=lasting, exit_at_end=exit_at_end)
 
 
 def watch(
-    config: WatchConfig, *, record: Path | None = None, lasting_s: float | None = None, exit_at_end: bool = False
+    config: WatchConfig,
+    *,
+    file: ConfigFile | None = None,
+    record: Path | None = None,
+    lasting_s: float | None = None,
+    exit_at_end: bool = False,
 ) -> int:
-    """Run until a signal, the time or the end. The second Ctrl-C ends the process at once."""
+    """Run until a signal, the time or the end. The second Ctrl-C ends the process at once.
+
+    When `file` changes, or at SIGHUP, it is read again; one that does not hold changes nothing.
+    """
     # Heavy imports: `vigil --help` and `vigil listen` do without them.
     import cv2
 
     from stream.watch import Watch
-    from stream.wiring import make_scorer
+    from stream.wiring import make_scorer, with_cleaning
 
     cv2.setNumThreads(1)  # many cameras share the cores already
-    scorer = make_scorer(config)
+    supervisor = Supervisor.of(os.environ)
+    supervisor.status("loading the scorer")
+    scorer, sentences = with_cleaning(make_scorer(config), config)
 
     async def run() -> Watch:
         stop = asyncio.Event()
@@ -113,8 +141,18 @@ def watch(
             loop.add_signal_handler(number, on_signal)
         if lasting_s is not None:
             loop.call_later(lasting_s, stop.set)
-        running = Watch(config, scorer, record=record)
-        await running.run(stop, exit_at_end=exit_at_end, started=_say_where)
+        running = Watch(config, scorer, sentences=sentences, record=record, file=file, supervisor=supervisor)
+        following = asyncio.create_task(_follow(file, running, supervisor)) if file else None
+
+        def started(feed: str, http: str | None) -> None:
+            _say_where(feed, http)
+            supervisor.ready()
+
+        try:
+            await running.run(stop, exit_at_end=exit_at_end, started=started)
+        finally:
+            if following is not None:
+                following.cancel()
         return running
 
     try:
@@ -127,6 +165,27 @@ def watch(
     return 0
 
 
+async def _follow(file: ConfigFile, running: Watch, supervisor: Supervisor) -> None:
+    """Apply what the file says whenever that changes, and at each SIGHUP."""
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asked.wait(), LOOK_EVERY_S)
+        if not (asked.is_set() or file.changed()):
+            continue
+        asked.clear()
+        supervisor.reloading()
+        try:
+            await running.apply(file.load())
+        except UsageError as error:
+            log.error("the configuration stays as it is: %s", error)
+        else:
+            log.info("the configuration was read again")
+        finally:
+            supervisor.ready()
+
+
 def _say_where(feed: str, http: str | None) -> None:
     log.info("alerts at %s%s", feed, f", health and metrics at {http}" if http else "")
 
@@ -136,8 +195,10 @@ def _overrides(
     scorer: ScorerKind | None,
     responses: Path | None,
     model: str | None,
+    urls: list[str] | None,
     feed: str | None,
     http: str | None,
+    console: str | None,
     data: Path | None,
     pace: Pace | None,
 ) -> Mapping[str, Any]:
@@ -145,14 +206,14 @@ def _overrides(
     tree: dict[str, Any] = {}
     if sources:
         tree["cameras"] = cameras_of(sources)
-    given = {"responses": str(responses) if responses else None, "model": model}
-    if scorer or any(given.values()):
-        kind = scorer or (ScorerKind.RECORDED if responses else ScorerKind.INTERNVL2)
-        tree["scorer"] = {"kind": kind.value} | {key: value for key, value in given.items() if value}
+    if section := scorer_of(scorer, responses, model, urls):
+        tree["scorer"] = section
     if feed:
         tree["feed"] = {"bind": feed}
     if http:
         tree["http"] = {"bind": http}
+    if console:
+        tree["console"] = {"bind": console}
     if data:
         tree["data"] = {"dir": str(data)}
     if pace:

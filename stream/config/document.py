@@ -124,6 +124,8 @@ def _accepted(heading: str, field: FieldInfo) -> str:
         return "keys of a [camera](#camerasname)"
     if inner == [CameraConfig]:
         return "mapping of names to [cameras](#camerasname)"
+    if get_origin(field.annotation) is tuple and inner:
+        return f"list of [sections](#{_slug(_heading(heading, field, inner[0]))})"
     if inner:
         kinds = [_heading(heading, field, each) for each in inner]
         return " or ".join(

@@ -6,16 +6,32 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import unquote
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, ValidationError, WrapValidator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+    ValidationError,
+    WrapValidator,
+)
 
 from engine.errors import UsageError
 from stream.config.durations import format_duration, format_size, parse_duration, parse_size
-from stream.urls import kind_of, redact
+from stream.urls import HIDDEN, host_of, redact, require_host
 
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+_PORT = re.compile(r":(\d+)$")
 _ENDPOINT = re.compile(r"tcp://(?:\*|\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?:\*|\d{1,5})|ipc://[^\s@]+")
+_BROKER = re.compile(
+    r"mqtt(?P<tls>s)?://(?:(?P<user>[^:@/\s]+)(?::(?P<password>[^:@/\s]*))?@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?/?",
+    re.ASCII,
+)
+_TOPIC = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 
 
@@ -50,6 +66,29 @@ class HostPort(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Hook(Address):
+    """Where a webhook is. Shows its host only: the rest of such URLs is often a secret."""
+
+    def __str__(self) -> str:
+        return f"{self.url.partition('://')[0]}://{host_of(self.url)}/{HIDDEN}"
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where an MQTT broker listens, and as whom to connect. Shows itself without the password."""
+
+    host: str
+    port: int
+    tls: bool
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        user = f"{self.user}{f':{HIDDEN}' if self.password else ''}@" if self.user else ""
+        return f"mqtt{'s' if self.tls else ''}://{user}{HostPort(self.host, self.port)}"
+
+
 class PictureSize(NamedTuple):
     """In pixels."""
 
@@ -71,9 +110,9 @@ def _address(value: object) -> Address:
     if not text:
         raise ValueError("must be a URL, a file, a webcam's number or a device")
     try:
-        kind_of(text)
+        require_host(text)
     except UsageError as error:
-        raise ValueError(f"unknown kind of source: {error.advice}") from None
+        raise ValueError(f"{error.message.removeprefix(f'{redact(text)}: ')}: {error.advice}") from None
     return Address(text)
 
 
@@ -121,9 +160,66 @@ def _polygon(value: object, validate: Callable[[object], tuple[Point, ...]]) -> 
     return points
 
 
+def _server(value: object) -> Address:
+    if isinstance(value, Address):
+        return value
+    text = value.strip() if isinstance(value, str) else ""
+    port = _PORT.search(text.partition("://")[2].partition("/")[0])
+    if (
+        not re.match(r"https?://[^?#\s]+$", text, re.IGNORECASE)
+        or host_of(text) is None
+        or (port and int(port[1]) > 65535)
+    ):
+        raise ValueError("must be an address such as http://127.0.0.1:8000/v1")
+    return Address(text)
+
+
+def _broker(value: object) -> Broker:
+    if isinstance(value, Broker):
+        return value
+    match = _BROKER.fullmatch(value.strip()) if isinstance(value, str) else None
+    port = int(match["port"] or (8883 if match["tls"] else 1883)) if match else 0
+    if match is None or not 0 < port <= 65535:
+        raise ValueError("must be an address such as mqtt://USER:PASSWORD@HOST:1883, or mqtts:// for TLS")
+    user, password = (unquote(part) if part is not None else None for part in (match["user"], match["password"]))
+    return Broker(match["host"].strip("[]"), port, match["tls"] is not None, user, password)
+
+
+def _webhook(value: object) -> Hook:
+    if isinstance(value, Hook):
+        return value
+    text = value.strip() if isinstance(value, str) else ""
+    if not re.match(r"https?://[^#\s]+$", text, re.IGNORECASE) or host_of(text) is None:
+        raise ValueError("must be an address such as https://alerts.example.org/vigil")
+    return Hook(text)
+
+
+def _topic(value: object) -> str:
+    if not isinstance(value, str) or not _TOPIC.fullmatch(value):
+        raise ValueError("must be letters, digits, - and _, and / in between")
+    return value
+
+
+def _key(value: object) -> SecretStr:
+    if isinstance(value, SecretStr):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("a key has printable ASCII characters and no spaces")  # and nothing shows it
+    return SecretStr(value)
+
+
 Duration = Annotated[float, BeforeValidator(parse_duration), Kind("duration", format_duration)]  # seconds
 Size = Annotated[int, BeforeValidator(parse_size), Kind("size", format_size)]  # bytes
 SourceAddress = Annotated[Address, PlainValidator(_address), PlainSerializer(str), Kind("URL, file or webcam")]
+ServerAddress = Annotated[Address, PlainValidator(_server), PlainSerializer(str), Kind("URL")]
+BrokerAddress = Annotated[Broker, PlainValidator(_broker), PlainSerializer(str), Kind("URL")]
+WebhookAddress = Annotated[Hook, PlainValidator(_webhook), PlainSerializer(str), Kind("URL")]
+AlertTypes = Annotated[
+    tuple[Literal["new", "update", "end"], ...],
+    Kind("list of `new`, `update` and `end`", lambda value: f"[{', '.join(value)}]"),
+]
+Topic = Annotated[str, PlainValidator(_topic), Kind("topic")]
+ApiKey = Annotated[SecretStr, PlainValidator(_key), Kind("secret")]
 Listen = Annotated[
     HostPort | None,
     PlainValidator(_host_port),

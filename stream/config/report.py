@@ -91,6 +91,8 @@ def _walk(location: tuple[int | str, ...]) -> tuple[KeyPath, list[type[Section]]
     parts = iter(location)
     for part in parts:
         path.append(part)
+        if isinstance(part, int):  # a place in a list of sections
+            continue
         fields = [field for section in sections for field in section.model_fields.values() if field.alias == part]
         sections = [inner for field in fields for inner in sections_of(field.annotation)]
         if sections == [CameraConfig]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from engine.errors import ConfigError
 from stream.config import WatchConfig, from_mapping, load
-from stream.doctor import machine, software
+from stream.config.models import InternVL2ScorerConfig, OpenAIScorerConfig
+from stream.doctor import machine, servers, software
 from stream.doctor.findings import Finding, Look, ok, problem, warning
 
 LIMIT_S = 15.0
@@ -28,6 +29,19 @@ def configuration(file: Path, overrides: Mapping[str, Any]) -> tuple[WatchConfig
     return config, [ok("configuration", message, cameras=count)]
 
 
+def scorer_looks(config: WatchConfig) -> list[Look]:
+    """What a scorer needs that is not on this machine."""
+    clip = config.clip
+    cleaning = Look("cleaning", lambda: software.cleaning(clip.model, clip.weights), software.TORCH_LIMIT_S + LIMIT_S)
+    match config.scorer:
+        case OpenAIScorerConfig() as wanted:
+            return [Look("scorer", lambda: servers.servers(wanted), LIMIT_S), cleaning]
+        case InternVL2ScorerConfig():
+            return [cleaning]
+        case _:
+            return []
+
+
 def machine_looks(config: WatchConfig) -> list[Look]:
     """Everything about this machine that concerns a watch with this configuration."""
     return [
@@ -37,6 +51,7 @@ def machine_looks(config: WatchConfig) -> list[Look]:
         Look("hardware decoding", software.hardware_decoding, LIMIT_S),
         Look("gpu", software.gpu, software.SMI_LIMIT_S + software.TORCH_LIMIT_S + LIMIT_S),
         Look("extras", software.extras, LIMIT_S),
+        *scorer_looks(config),
         Look("disk", lambda: machine.disk(config.data), LIMIT_S),
         Look("feed port", lambda: machine.feed_port(config.feed.bind), LIMIT_S),
         Look("http port", lambda: machine.http_port(config.http.bind), LIMIT_S),

@@ -40,6 +40,16 @@ if torch.backends.mps.is_available():
 print(json.dumps([torch.__version__, device]))
 """
 
+_CLIP = """\
+import json, sys
+from engine.errors import VigilError
+from stream.models import find_clip
+try:
+    print(json.dumps([str(find_clip(*sys.argv[1:], fetch=False).path), "", ""]))
+except VigilError as error:
+    print(json.dumps([None, error.message, error.advice]))
+"""
+
 
 def versions() -> Iterator[Finding]:
     vigil, python = metadata.version(DISTRIBUTION), platform.python_version()
@@ -119,6 +129,26 @@ def gpu() -> Iterator[Finding]:
         yield ok("gpu", f"{cards}; not used, as PyTorch is not installed", cards=cards)
     else:
         yield ok("gpu", "none, and the motion scorer needs none")
+
+
+def cleaning(model: str, weights: str) -> Iterator[Finding]:
+    """Whether sentences can be compared with pictures, by open_clip's `model`. Fetches nothing."""
+    if weights == "off":
+        yield ok("cleaning", "off, as configured", model=model)
+        return
+    if find_spec("open_clip") is None:
+        advice = "in Vigil's folder: .venv/bin/pip install --editable '.[vlm]'"
+        yield ok("cleaning", "off, as open_clip is not installed", advice, model=model)
+        return
+    # In a process of its own: open_clip imports PyTorch.
+    said = ask([sys.executable, "-c", _CLIP, model, weights], TORCH_LIMIT_S)
+    path, why, advice = (
+        json.loads(said.splitlines()[-1]) if said else (None, "open_clip does not load", "install it anew")
+    )
+    if path is None:
+        yield warning("cleaning", f"not ready: {why}", advice, model=model)
+    else:
+        yield ok("cleaning", f"CLIP's {model} with {path}", model=model, weights=path)
 
 
 def extras() -> Iterator[Finding]:

@@ -1,9 +1,21 @@
 """The alert feed. What other programs need to listen to it is imported from here and is cheap to import.
 
-The sending end is `stream.feed.publisher`.
+The sending ends are `stream.feed.publisher` and `stream.feed.server`.
 """
 
 from stream.feed.client import AsyncSubscription, Subscription, asubscribe, subscribe
+from stream.feed.events import (
+    Event,
+    Garbage,
+    Link,
+    Missed,
+    NewEpoch,
+    NoCatchUp,
+    Position,
+    Received,
+    Restarted,
+    Since,
+)
 from stream.feed.messages import (
     DEFAULT_ENDPOINT,
     HEARTBEAT_S,
@@ -16,7 +28,6 @@ from stream.feed.messages import (
     ScoreMessage,
     StatusMessage,
 )
-from stream.feed.tracker import Event, Garbage, Link, Missed, Received, Restarted
 
 __all__ = [
     "DEFAULT_ENDPOINT",
@@ -32,9 +43,13 @@ __all__ = [
     "Link",
     "Message",
     "Missed",
+    "NewEpoch",
+    "NoCatchUp",
+    "Position",
     "Received",
     "Restarted",
     "ScoreMessage",
+    "Since",
     "StatusMessage",
     "Subscription",
     "asubscribe",

@@ -18,3 +18,18 @@ def parse(endpoint: str) -> tuple[str, str] | None:
             f"{endpoint!r} is no address of a feed", advice=f"use one like {DEFAULT_ENDPOINT} or ipc:///run/vigil/feed"
         )
     return host, port
+
+
+def beside(endpoint: str) -> str:
+    """Where catch-up is unless it is told otherwise: the port after the feed's, any free one beside `*`."""
+    address = parse(endpoint)
+    if address is None:
+        return f"{endpoint}.catch-up"
+    host, port = address
+    return f"tcp://{host}:{port if port in ('*', '0') else int(port) + 1}"
+
+
+def as_reached(told: str, endpoint: str) -> str:
+    """The address that a publisher tells of itself, with the host under which this program reaches its feed."""
+    address, feed = parse(told), parse(endpoint)
+    return f"tcp://{feed[0]}:{address[1]}" if address and feed else told

@@ -77,7 +77,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema"
     threshold: float
     definition: str = "default"
     explanation: str | None = None
-    explanation_state: str = "provisional"
+    explanation_state: str = "provisional"  # or pending: it is being written; or final: it will not change
     boxes: tuple[AlertBox, ...] = ()
     has_snapshot: bool = False  # whether `snapshot` is there; follows it, and so for `has_clip`
     has_clip: bool = False
@@ -97,17 +97,19 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema"
 class StatusMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag="vigil.status/1"):
     """How a camera is: sent when that changes, to new subscribers, and as a heartbeat.
 
-    The publisher sets `run` and `alerts_sent`, by which a subscriber notices that the latest alerts of
-    the camera never reached it, though no other alert follows.
+    A `fault` may come with any state: a camera is `live` when its pictures come, also while they show a fault.
+
+    The publisher sets `run`, `catch_up`, and the two by which a subscriber notices that the latest alerts
+    never reached it, though no other alert follows: `last_alert_seq` of all cameras, `alerts_sent` of this one.
     """
 
     kind: ClassVar[Kind] = "status"
 
     camera: str
     state: str  # connecting, live, stalled, offline, ended, ...
-    since: float  # when it came into this state
+    since: float  # when it came into this state with this fault
     time: float  # when this was true
-    fault: str | None = None  # a SourceFault code
+    fault: str | None = None  # docs/cameras.md has the codes
     message: str | None = None
     advice: str | None = None
     fps: float | None = None  # as measured
@@ -115,6 +117,8 @@ class StatusMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema
     last_alert_seq: int = 0  # the outbox's newest alert, of any camera; 0 for none
     epoch: str = ""  # the outbox's
     alerts_sent: int = 0  # the last sequence of this camera's alert topic in this run
+    outbox_pending: int = 0  # alerts that were told but are only in memory: the disk does not take them
+    catch_up: str | None = None  # where alerts that were told before can be asked for
     run: str = ""
 
 
@@ -122,7 +126,8 @@ class ScoreMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema"
     """A camera's score at a window's end; null is unknown, which never means normal.
 
     `score` is the smoothed one that alerts are made from; `raw` and `cleaned` are this window's own.
-    `held` marks a point that repeats the last value because its own is unknown, and `reason` says why.
+    `held` marks a point that repeats the last value because its own is unknown, and `reason` says why. `amended`
+    marks a point that was told before and is corrected in the light of the next one.
     """
 
     kind: ClassVar[Kind] = "scores"
@@ -138,6 +143,8 @@ class ScoreMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema"
     held: bool = False
     text: str | None = None
     reason: str = ""
+    definition: str = "default"
+    amended: bool = False
     run: str = ""
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import uuid
 from collections import defaultdict
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import msgspec
 import zmq
 
-from engine.errors import FeedError, UsageError
-from stream.feed.endpoint import parse
+from engine.errors import FeedError
 from stream.feed.messages import (
     AlertMessage,
     Message,
@@ -23,7 +22,7 @@ from stream.feed.messages import (
     topic,
     topic_of,
 )
-from stream.loopback import is_loopback
+from stream.feed.sockets import bind
 
 HIGH_WATER_MARK = 20_000  # messages kept for each subscriber that falls behind; then it misses some, and sees that
 LINGER_MS = 1000  # how long closing waits for what subscribers have not fetched yet
@@ -33,30 +32,32 @@ class FeedPublisher:
     """Binds `endpoint` (tcp:// on loopback, or ipc://) and sends. Used from one thread; no call ever blocks.
 
     New subscribers get the current status of the cameras they ask for, as soon as `greet` is called: every
-    publishing call does so, and the owner does when it is idle. Raises UsageError for an endpoint that
-    makes no sense or that other machines could reach, FeedError for one that can't be bound.
+    publishing call does so, and the owner does when it is idle. Without `scores` those are not sent. Whoever is in the
+    same process may hear all messages, scores in any case, by `heard`. Raises as `stream.feed.sockets.bind` does.
     """
 
-    def __init__(self, endpoint: str) -> None:
-        _check(endpoint)
+    def __init__(self, endpoint: str, *, scores: bool = True) -> None:
         self.run = uuid.uuid4().hex
+        self.catch_up: str | None = None  # where what was told before can be asked for; it goes into every status
+        self.heard: Callable[[Message], None] = _by_nobody
+        self._scores = scores
         self._sequences: defaultdict[str, int] = defaultdict(int)
         self._statuses: dict[str, StatusMessage] = {}
+        self._last_alert_seq = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
         self._socket.set(zmq.LINGER, LINGER_MS)
         self._socket.set(zmq.XPUB_VERBOSE, 1)  # also hear of a subscription that another subscriber has already
-        self._socket.set(zmq.IPV6, 1 if "[" in endpoint else 0)
         try:
-            self._socket.bind(endpoint.replace("//localhost:", "//127.0.0.1:"))
-        except zmq.ZMQError as error:
+            self.bound_endpoint = bind(self._socket, endpoint, "the feed")
+        except BaseException:
             self.close()
-            raise _bind_error(endpoint, error) from error
-        self.bound_endpoint = str(self._socket.get_string(zmq.LAST_ENDPOINT))
+            raise
 
     def publish_alert(self, message: AlertMessage, jpeg: bytes | None = None) -> None:
         self.greet()
+        self._last_alert_seq = max(self._last_alert_seq, message.seq)
         self._send(message, jpeg)
 
     def publish_status(self, message: StatusMessage) -> None:
@@ -66,7 +67,10 @@ class FeedPublisher:
 
     def publish_score(self, message: ScoreMessage) -> None:
         self.greet()
-        self._send(message)
+        if self._scores:
+            self._send(message)
+        else:
+            self.heard(message)
 
     def greet(self) -> None:
         """Send new subscribers the status of their cameras again."""
@@ -97,13 +101,20 @@ class FeedPublisher:
         self.close()
 
     def _send_status(self, message: StatusMessage) -> None:
-        alerts_sent = self._sequences[topic(AlertMessage.kind, message.camera)]
-        self._send(msgspec.structs.replace(message, alerts_sent=alerts_sent))
+        """One that is sent again says what is true now of the alerts."""
+        now_true = msgspec.structs.replace(
+            message,
+            alerts_sent=self._sequences[topic(AlertMessage.kind, message.camera)],
+            last_alert_seq=max(message.last_alert_seq, self._last_alert_seq),
+            catch_up=self.catch_up,
+        )
+        self._send(now_true)
 
     def _send(self, message: Message, jpeg: bytes | None = None) -> None:
         name = topic_of(message)
         self._sequences[name] += 1
         stamped = msgspec.structs.replace(message, run=self.run)
+        self.heard(stamped)
         frames = [name.encode(), encode_sequence(self._sequences[name]), encode(stamped)]
         try:
             self._socket.send_multipart(frames if jpeg is None else [*frames, jpeg], zmq.NOBLOCK)
@@ -111,21 +122,5 @@ class FeedPublisher:
             raise FeedError(f"the feed could not send on {self.bound_endpoint}: {error}") from error
 
 
-def _check(endpoint: str) -> None:
-    address = parse(endpoint)
-    if address is not None and not is_loopback(address[0]):
-        raise UsageError(
-            f"the feed at {endpoint} would be open to the whole network, without keys",
-            advice=f"use tcp://127.0.0.1:{address[1]}, and from other machines an SSH tunnel: "
-            "ssh -N -L 5557:127.0.0.1:5557 THIS_MACHINE",
-        )
-
-
-def _bind_error(endpoint: str, error: zmq.ZMQError) -> FeedError:
-    advice = {
-        errno.EADDRINUSE: "another program, or another Vigil, has it: stop that one or choose another port",
-        errno.ENOENT: "its directory does not exist: create it",
-        errno.EACCES: "choose a port above 1023 or a directory this user may write to",
-        errno.ENAMETOOLONG: "choose a shorter path",
-    }.get(error.errno or 0, "use tcp://127.0.0.1:5557")
-    return FeedError(f"the feed could not be bound to {endpoint} ({zmq.strerror(error.errno or 0)})", advice=advice)
+def _by_nobody(_message: Message) -> None:
+    return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from engine.errors import FeedError, UsageError
+from stream.feed.endpoint import as_reached, parse
+from stream.feed.events import SILENT_AFTER_S, Event, Garbage, Link, Missed, Position, Received, Restarted, Since
+from stream.feed.join import Join
 from stream.feed.messages import (
     HEARTBEAT_S,
     AlertMessage,
@@ -20,58 +21,14 @@ from stream.feed.messages import (
 )
 
 WAITING_AFTER_S = 1.0  # connecting is quick where somebody publishes
-SILENT_AFTER_S = 3 * HEARTBEAT_S
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message of a kind that was asked for; `jpeg` is an alert's picture, if it came with one."""
-
-    topic: str
-    sequence: int
-    message: Message
-    jpeg: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """`count` messages of the topic never came: this subscriber was too slow, or away."""
-
-    topic: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Restarted:
-    """The publisher is another run: what it said between the last message and its end is unknown."""
-
-    run: str
-
-
-@dataclass(frozen=True, slots=True)
-class Garbage:
-    """Something came that is no message of this feed; it was dropped."""
-
-    reason: str
-
-
-class Link(StrEnum):
-    """How the connection to the publisher is. Reconnecting happens by itself."""
-
-    CONNECTED = "connected"  # or heard again, after SILENT
-    WAITING = "waiting"  # nobody publishes there yet
-    LOST = "lost"  # was connected
-    SILENT = "silent"  # connected, yet not even a heartbeat came for SILENT_AFTER_S
-
-
-Event = Received | Missed | Restarted | Garbage | Link
 
 
 class Tracker:
     """Follows one subscription. `now_s` is always the monotonic clock.
 
-    It listens to the status of the cameras in any case: for the heartbeat, and because a status tells how
-    many alerts were sent, which reveals a lost last alert.
+    For alerts it listens to those of all cameras, whose numbers show what is missing, and to all states, which tell
+    the newest number; in any case to the states of the cameras asked for, as heartbeats. `catch_up` is where to ask
+    for alerts that did not come; None is where the publisher says.
     """
 
     def __init__(
@@ -81,14 +38,26 @@ class Tracker:
         cameras: Collection[str] | None,
         timeout_s: float | None,
         now_s: float,
+        *,
+        since: Since = "now",
+        catch_up: str | None = None,
     ) -> None:
-        self._endpoint = endpoint
-        self._kinds = frozenset(kinds)
-        heard: set[Kind] = {"status", *kinds}
         if isinstance(cameras, str):
             raise UsageError(f"cameras={cameras!r} is one name", advice=f"use cameras=[{cameras!r}]")
+        self._endpoint = endpoint
+        self._kinds = frozenset(kinds)
+        self._cameras = None if cameras is None else frozenset(cameras)
+        self._join = Join(since, cameras)
+        self._address_given = catch_up is not None
+        if catch_up is not None:
+            parse(catch_up)
+            self._join.address = catch_up
+        everything: set[Kind] = {"alerts", "status"} if "alerts" in self._kinds else set()
+        heard: set[Kind] = {"status", *kinds}
         names: Collection[str | None] = (None,) if cameras is None else cameras
-        self.topics = sorted(topic(kind, name) for kind in heard for name in names)
+        self.topics = sorted(
+            {topic(kind) for kind in everything} | {topic(kind, name) for kind in heard - everything for name in names}
+        )
         self._timeout_s = timeout_s
         self._run = ""
         self._last: dict[str, int] = {}  # topic -> the sequence up to which nothing is open
@@ -97,6 +66,11 @@ class Tracker:
         self._received_s = now_s  # the last message that was asked for
         self._heard_s = now_s  # the last sign of life
 
+    @property
+    def position(self) -> Position | None:
+        """Up to where alerts have been handed out; None while that is not known."""
+        return self._join.position
+
     def silent_s(self, now_s: float) -> float:
         """Seconds since the publisher last gave a sign of life."""
         return now_s - self._heard_s
@@ -104,6 +78,8 @@ class Tracker:
     def wait_s(self, now_s: float) -> float:
         """How long `tick` has nothing to say unless something comes first."""
         due_s = [now_s + HEARTBEAT_S]
+        if (join_due_s := self._join.due_s(now_s)) is not None:
+            due_s.append(join_due_s)
         if self._link is None:
             due_s.append(self._started_s + WAITING_AFTER_S)
         if self._link is Link.CONNECTED:
@@ -114,6 +90,8 @@ class Tracker:
 
     def tick(self, now_s: float) -> list[Event]:
         """What time alone brings. Raises FeedError when nothing that was asked for came for the timeout."""
+        if events := self._join.tick(now_s):
+            return self._noted(events, now_s)
         if self._timeout_s is not None and now_s - self._received_s >= self._timeout_s:
             if self._link in (Link.CONNECTED, Link.SILENT):
                 advice = "the feed is there but said nothing: wait longer, or check the cameras' names"
@@ -128,10 +106,24 @@ class Tracker:
 
     def connected(self, now_s: float) -> list[Event]:
         self._heard_s = now_s
+        self._join.connected()
         return self._move(Link.CONNECTED)
 
     def disconnected(self) -> list[Event]:
+        self._join.disconnected()
         return self._move(Link.LOST) if self._link in (Link.CONNECTED, Link.SILENT) else []
+
+    def ask(self, now_s: float) -> tuple[str, bytes] | None:
+        """A request for alerts that is due, and where to send it; None for nothing. It counts as sent."""
+        return self._join.ask(now_s)
+
+    def answer(self, data: bytes, now_s: float) -> list[Event]:
+        """The reply to what was asked last."""
+        return self._noted(self._join.answer(data, now_s), now_s)
+
+    def unasked(self, reason: str) -> list[Event]:
+        """What was to be asked can't be sent at all."""
+        return self._join.failed(reason)
 
     def take(self, frames: Sequence[bytes], now_s: float) -> list[Event]:
         """One multipart message off the wire."""
@@ -143,13 +135,30 @@ class Tracker:
             self._skip(frames)
             return [*events, Garbage(error.message)]
         events += self._run_changes(message.run)
-        if isinstance(message, StatusMessage) and "alerts" in self._kinds:
-            events += self._count(topic(AlertMessage.kind, message.camera), message.alerts_sent + 1, upcoming=True)
-        if message.kind in self._kinds:
-            self._received_s = now_s
+        if "alerts" in self._kinds:
+            match message:
+                case AlertMessage():
+                    return self._noted(events + self._join.alert(message, sequence, jpeg, now_s), now_s)
+                case StatusMessage():
+                    self._learn_address(message.catch_up)
+                    events += self._join.heard(message.run, message.epoch, message.last_alert_seq, now_s)
+        if message.kind in self._kinds and (self._cameras is None or message.camera in self._cameras):
             events += self._count(name, sequence)
             events.append(Received(name, sequence, message, jpeg))
+        return self._noted(events, now_s)
+
+    def _noted(self, events: list[Event], now_s: float) -> list[Event]:
+        if any(isinstance(event, Received) for event in events):
+            self._received_s = now_s
         return events
+
+    def _learn_address(self, told: str | None) -> None:
+        if self._address_given:
+            return
+        try:
+            self._join.address = as_reached(told, self._endpoint) if told else None
+        except UsageError:
+            self._join.address = None
 
     def _move(self, link: Link) -> list[Event]:
         if link is self._link:
@@ -165,13 +174,13 @@ class Tracker:
         self._last = dict.fromkeys(self._last, 0)
         return [] if first else [Restarted(run)]
 
-    def _count(self, name: str, sequence: int, *, upcoming: bool = False) -> list[Event]:
-        """Note that `sequence` came, or comes next; what lies between it and the last one is missed.
+    def _count(self, name: str, sequence: int) -> list[Event]:
+        """Note that `sequence` came; what lies between it and the last one is missed.
 
         A topic heard for the first time may begin anywhere: this subscriber joined late.
         """
         last = self._last.get(name, sequence - 1)
-        self._last[name] = max(last, sequence - 1 if upcoming else sequence)
+        self._last[name] = max(last, sequence)
         missed = sequence - 1 - last
         return [Missed(name, missed)] if missed > 0 else []
 

@@ -35,7 +35,7 @@ from stream.sources.parameter_sets import parameter_sets
 from stream.sources.pyav_decoder import PacketDecoder
 from stream.sources.pyav_errors import Foreign, opening_error, reading_error, stalled
 from stream.sources.pyav_picture import DecodedPicture, Scaler
-from stream.urls import SourceKind, camera_name_from, kind_of, redact
+from stream.urls import SourceKind, camera_name_from, kind_of, redact, require_host
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def _suffix(url: str) -> str:
 
 
 class PyAvSource:
-    """Fulfils `stream.sources.base.Source`.
+    """Fulfils `stream.sources.base.Source`. Making one raises UsageError for a URL that names nothing to open.
 
     `live` is told by the address, before anything is opened: a file is not, nor is a video file over HTTP.
     With `keyframes_only` other packets never reach the decoder; for what follows see `PacketDecoder.decode`.
@@ -99,6 +99,7 @@ class PyAvSource:
         camera: str = "",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        require_host(url)
         self._url = url
         self._options = options
         self._monotonic = monotonic
@@ -234,9 +235,10 @@ class PyAvSource:
         width, height = context.width, context.height
         if not (width and height):
             raise SourceError(
-                f"{redact(self._url)}: no picture size found",
+                f"{redact(self._url)}: plays, but no key frame came in time",
                 SourceFault.INVALID,
-                advice="the camera sent no key frame in time: shorten its key-frame interval or raise the open timeout",
+                advice="restart the camera if it stays silent; else shorten its key-frame interval or raise the "
+                "open timeout",
             )
         if max(width, height) > MAX_SIDE_PX or width * height > MAX_AREA_PX:
             raise SourceError(f"{redact(self._url)}: {width}x{height} is too large", SourceFault.UNSUPPORTED)

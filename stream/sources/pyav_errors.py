@@ -19,22 +19,20 @@ from stream.urls import host_of, redact, scrub
 
 Foreign = (av.error.FFmpegError, OSError, ValueError)  # what PyAV raises for a bad stream or a bad address
 
+_PORT = "the host is up but the port is closed: check the port (RTSP is usually 554, HTTP 80, HTTPS 443)"
 _BUSY = "the server answers with an error: it may be overloaded or allow no further viewer"
-_ENCODE = "write special characters of the password in percent form: / is %2F, # is %23, ? is %3F, @ is %40"
 _PERMISSION = "this user may not read it: check the file's permissions"
 _NO_FILE = "check the path"
 _NO_VIDEO = "this is no video file, or a damaged one"
 
 # The first class that fits. HTTP's are RTSP's too.
 _OPENING: tuple[tuple[type[BaseException], SourceFault, str], ...] = (
-    (av.error.ConnectionRefusedError, SourceFault.REFUSED, ""),
+    (av.error.ConnectionRefusedError, SourceFault.REFUSED, _PORT),
     (av.error.HTTPUnauthorizedError, SourceFault.UNAUTHORIZED, ""),
     (av.error.HTTPForbiddenError, SourceFault.UNAUTHORIZED, ""),
     (av.error.HTTPNotFoundError, SourceFault.NOT_FOUND, ""),
     (av.error.HTTPTooManyRequestsError, SourceFault.REFUSED, _BUSY),
     (av.error.HTTPServerError, SourceFault.REFUSED, _BUSY),
-    (av.error.FileNotFoundError, SourceFault.NOT_FOUND, _NO_FILE),
-    (av.error.PermissionError, SourceFault.NOT_FOUND, _PERMISSION),
     (av.error.ExitError, SourceFault.UNREACHABLE, ""),  # PyAV's timeout
     (av.error.TimeoutError, SourceFault.UNREACHABLE, ""),
     (av.error.ConnectionResetError, SourceFault.LOST, ""),
@@ -44,6 +42,10 @@ _OPENING: tuple[tuple[type[BaseException], SourceFault, str], ...] = (
     (av.error.DecoderNotFoundError, SourceFault.UNSUPPORTED, ""),
     (av.error.PatchWelcomeError, SourceFault.UNSUPPORTED, ""),
     (av.error.NotImplementedError, SourceFault.UNSUPPORTED, ""),
+)
+_OPENING_FILE = (
+    (av.error.FileNotFoundError, SourceFault.NOT_FOUND, _NO_FILE),
+    (av.error.PermissionError, SourceFault.NOT_FOUND, _PERMISSION),
 )
 _NO_ROUTE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL)
 
@@ -56,20 +58,18 @@ def opening_error(error: BaseException, url: str, *, is_network: bool, timed_out
     """
     fault, advice, said = SourceFault.INVALID, "", _sentence(error, url)
     code = getattr(error, "errno", None)
-    for foreign, mapped, words in _OPENING:
+    for foreign, mapped, words in _OPENING if is_network else (*_OPENING_FILE, *_OPENING):
         if isinstance(error, foreign):
             fault, advice = mapped, words
             break
     else:
         if not is_network:
             advice = _NO_VIDEO
-        elif host_of(url) is None:
-            said, advice = "no host can be found in this URL", _ENCODE
         elif timed_out or code in _NO_ROUTE:
             fault = SourceFault.UNREACHABLE
         elif code == errno.EIO and not _is_known(host_of(url)):
             fault, said = SourceFault.UNREACHABLE, "the host's name is unknown"
-        elif code == errno.EIO:
+        elif code in (errno.EIO, errno.EPERM):  # EPERM: RTSP's answer did not come, or was none
             fault = SourceFault.LOST
     if fault is SourceFault.UNREACHABLE and (timed_out or isinstance(error, av.error.ExitError)):
         said = "no video came in time"

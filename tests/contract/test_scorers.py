@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from engine.aligned import aligned
 from engine.motion import MotionScorer
 from engine.recorded import RecordedScorer, Response
 from engine.scorer import Scorer
 from engine.scripted import ScriptedScorer
 from engine.types import Frame, Judgement, Window
+from tests.unit.engine.aligner import FakeAligner
+from tests.unit.engine.sentences import WordEncoder
 
 if TYPE_CHECKING:
     from engine.internvl2.load import InternVL2
@@ -41,6 +44,23 @@ def internvl2() -> Scorer:
     return InternVL2Scorer(tiny(), InternVL2Settings(), name=TINY.name)
 
 
+def openai() -> Scorer:
+    """With a server of its own, which finds something in every picture."""
+    pytest.importorskip("httpx2", reason="needs the openai extra")
+    from stream.openai.judging import OpenAISettings
+    from stream.openai.scorer import OpenAIScorer
+    from tests.integration.openai_process import MODEL, OpenAIServer
+
+    server = OpenAIServer("--by-picture")
+
+    class WithServer(OpenAIScorer):
+        def close(self) -> None:
+            super().close()
+            server.stop()
+
+    return WithServer([server.url], MODEL, OpenAISettings(frame_size=(64, 36)))
+
+
 @functools.cache
 def tiny() -> InternVL2:
     import torch
@@ -57,6 +77,8 @@ SCORERS: list[tuple[str, Callable[[], Scorer]]] = [
     ("scripted-function", lambda: ScriptedScorer(script)),
     ("scripted-list", lambda: ScriptedScorer([i / WINDOWS for i in range(WINDOWS)])),
     ("internvl2", internvl2),
+    ("openai", openai),
+    ("aligned", lambda: aligned(ScriptedScorer(script), FakeAligner(), WordEncoder(), every_window=True)),
 ]
 
 

@@ -9,11 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 import zmq
 
-from engine.errors import FeedError
+from engine.errors import FeedError, UsageError
 from stream.clock import SystemClock
 from stream.feed import (
     AlertMessage,
@@ -21,18 +22,22 @@ from stream.feed import (
     Garbage,
     Link,
     Missed,
+    NewEpoch,
+    NoCatchUp,
     Received,
     Restarted,
     StatusMessage,
     Subscription,
     asubscribe,
     client,
-    publisher,
     subscribe,
 )
+from stream.feed import join as join_module
+from stream.feed import publisher as publisher_module
 from stream.feed.messages import Message, encode, encode_sequence, topic_of
 from stream.feed.publisher import FeedPublisher
-from stream.outbox import Outbox
+from stream.feed.server import CatchUpServer
+from stream.outbox import Outbox, OutboxHistory
 from tests.unit.stream.feed.made import a_status, an_alert
 
 REPO = Path(__file__).parents[2]
@@ -135,45 +140,214 @@ def test_the_feed_works_over_a_socket_file(tmp_path: Path) -> None:
         assert until(feed, is_alert)
 
 
-def test_a_subscriber_survives_a_restart_and_every_alert_is_received_or_missed(sender: FeedPublisher) -> None:
-    endpoint = sender.bound_endpoint
-    with glance(endpoint) as feed:
-        join(feed, sender)
-        sender.publish_alert(an_alert())
-        until(feed, is_alert)
-        sender.close()
-        until(feed, lambda event: event is Link.LOST)
-        with FeedPublisher(endpoint) as again:
-            for _ in range(4):
-                again.publish_alert(an_alert())
-            again.publish_status(a_status())
-            events = until(feed, is_status, meanwhile=again.greet)
-            assert Link.CONNECTED in events
-            assert Restarted(again.run) in events
-            missed = sum(
-                event.count for event in events if isinstance(event, Missed) and event.topic == "alerts/front/"
-            )
-            assert missed + sum(map(is_alert, events)) == 4
+class Publisher:
+    """A feed with an outbox and catch-up, in this process; the same addresses again when it is made again."""
 
+    def __init__(
+        self, outbox: Path, feed: str = "tcp://127.0.0.1:*", catch_up: str | None = "tcp://127.0.0.1:*"
+    ) -> None:
+        self.outbox = Outbox(outbox, time.time)
+        self.feed = FeedPublisher(feed)
+        self.endpoint = self.feed.bound_endpoint
+        self._server = CatchUpServer(catch_up, OutboxHistory(self.outbox), self.feed.run) if catch_up else None
+        self.feed.catch_up = self.catch_up = self._server.bound_endpoint if self._server else None
+        self.beat()
 
-def test_a_slow_subscriber_holds_nobody_up_and_knows_what_it_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "HIGH_WATER_MARK", 10)
-    monkeypatch.setattr(client, "HIGH_WATER_MARK", 10)
-    count, picture = 2000, bytes(20_000)
-    with FeedPublisher("tcp://127.0.0.1:*") as sender, glance(sender.bound_endpoint) as feed:
-        join(feed, sender)
+    def tell(self, count: int = 1, picture: bytes | None = None, **changes: object) -> None:
         for _ in range(count):
-            sender.publish_alert(an_alert(), picture)
-        received = missed = 0
+            self.feed.publish_alert(self.outbox.append(an_alert(**changes)), picture)
 
-        def all_accounted_for(event: Event) -> bool:
-            nonlocal received, missed
-            received += is_alert(event)
-            missed += event.count if isinstance(event, Missed) and event.topic == "alerts/front/" else 0
-            return received + missed == count
+    def beat(self) -> None:
+        self.feed.publish_status(a_status(epoch=self.outbox.epoch, last_alert_seq=self.outbox.last_seq))
 
-        until(feed, all_accounted_for, meanwhile=lambda: sender.publish_status(a_status()))
-        assert missed > 0
+    def close(self) -> None:
+        if self._server:
+            self._server.close()
+        self.feed.close()
+        self.outbox.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def seqs(events: list[Event]) -> list[int]:
+    return [e.message.seq for e in events if isinstance(e, Received) and isinstance(e.message, AlertMessage)]
+
+
+def hear(feed: Subscription, publisher: Publisher, last: int) -> list[Event]:
+    """What comes up to the alert of this number."""
+    return until(feed, lambda event: seqs([event]) == [last], meanwhile=publisher.beat)
+
+
+def test_a_subscriber_that_was_away_gets_what_was_told_meanwhile_and_by_another_run(tmp_path: Path) -> None:
+    publisher = Publisher(tmp_path / "outbox")
+    with subscribe(publisher.endpoint, since="all", timeout_s=GLANCE_S) as feed:
+        publisher.tell()
+        events = hear(feed, publisher, 1)
+        catch_up = publisher.catch_up
+        publisher.close()
+        events += until(feed, lambda event: event is Link.LOST)
+        with Publisher(tmp_path / "outbox", publisher.endpoint, catch_up) as again:
+            again.tell(4)
+            events += hear(feed, again, 5)
+    assert seqs(events) == [1, 2, 3, 4, 5]
+    assert sum(isinstance(event, Restarted) for event in events) == 1
+    assert not [event for event in events if isinstance(event, Missed | NoCatchUp | NewEpoch)]
+
+
+def test_another_outbox_is_told_and_read_from_its_beginning(tmp_path: Path) -> None:
+    publisher = Publisher(tmp_path / "outbox")
+    with subscribe(publisher.endpoint, since="all", timeout_s=GLANCE_S) as feed:
+        publisher.tell(5)
+        hear(feed, publisher, 5)
+        publisher.close()
+        with Publisher(tmp_path / "other", publisher.endpoint) as other:
+            other.tell(2)
+            events = hear(feed, other, 2)
+    assert NewEpoch(other.outbox.epoch) in events
+    assert seqs(events) == [1, 2]
+
+
+def test_a_slow_subscriber_holds_nobody_up_and_gets_everything_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(publisher_module, "HIGH_WATER_MARK", 10)
+    monkeypatch.setattr(client, "HIGH_WATER_MARK", 10)
+    count = 700
+    with (
+        Publisher(tmp_path / "outbox") as publisher,
+        subscribe(publisher.endpoint, since="all", timeout_s=GLANCE_S) as feed,
+    ):
+        publisher.tell()
+        events = hear(feed, publisher, 1)
+        publisher.tell(count, bytes(20_000))
+        events += hear(feed, publisher, count + 1)
+    assert seqs(events) == list(range(1, count + 2))
+    assert any(event.sequence == 0 for event in events if isinstance(event, Received)), "none was lost on the way"
+
+
+def test_without_catch_up_it_says_so_and_goes_on_live(tmp_path: Path) -> None:
+    with Publisher(tmp_path / "outbox", catch_up=None) as publisher:
+        publisher.tell(2)
+        with subscribe(publisher.endpoint, since="all", timeout_s=GLANCE_S) as feed:
+            events = until(feed, lambda event: isinstance(event, Missed), meanwhile=publisher.beat)
+            assert events[-2:] == [NoCatchUp("the publisher has no catch-up"), Missed("alerts/", 2)]
+            publisher.tell()
+            assert seqs(hear(feed, publisher, 3)) == [3]
+
+
+def test_a_catch_up_that_does_not_answer_is_told_after_a_while_and_live_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(join_module, "REPLY_WITHIN_S", 0.05)
+    monkeypatch.setattr(join_module, "AGAIN_AFTER_S", 0.01)
+    with (
+        Publisher(tmp_path / "outbox") as publisher,
+        zmq.Context() as context,
+        context.socket(zmq.ROUTER) as mute,
+    ):
+        address = f"tcp://127.0.0.1:{mute.bind_to_random_port('tcp://127.0.0.1')}"
+        publisher.tell(2)
+        with subscribe(publisher.endpoint, since="all", catch_up=address, timeout_s=GLANCE_S) as feed:
+            events = until(feed, lambda event: isinstance(event, Missed), meanwhile=publisher.beat)
+            assert NoCatchUp(f"no reply from {address}") in events
+            publisher.tell()
+            assert seqs(hear(feed, publisher, 3)) == [3]
+
+
+def test_a_position_is_kept_of_what_was_finished_and_the_next_run_goes_on_after_it(tmp_path: Path) -> None:
+    position = tmp_path / "position"
+    with Publisher(tmp_path / "outbox") as publisher:
+        publisher.tell(5)
+
+        def run(*, crash_at: int = 0, end_at: int = 0) -> list[int]:
+            with subscribe(publisher.endpoint, since="all", position=position, timeout_s=GLANCE_S) as feed:
+                events = until(feed, lambda event: seqs([event]) in ([crash_at], [end_at]), meanwhile=publisher.beat)
+                if crash_at:
+                    raise KeyboardInterrupt
+                return seqs(events)
+
+        with pytest.raises(KeyboardInterrupt):
+            run(crash_at=2)
+        assert run(end_at=4) == [2, 3, 4]  # the second was not finished
+        assert run(end_at=5) == [5]
+
+
+def test_the_open_events_can_be_had_before_what_comes(tmp_path: Path) -> None:
+    with Publisher(tmp_path / "outbox") as publisher:
+        for event, kind in (("open", "new"), ("over", "new"), ("open", "update"), ("over", "end")):
+            publisher.tell(id=event, type=kind)
+        with subscribe(publisher.endpoint, since="open", timeout_s=GLANCE_S) as feed:
+            events = hear(feed, publisher, 3)
+            publisher.tell()
+            events += hear(feed, publisher, 5)
+    assert seqs(events) == [3, 5]
+
+
+def test_the_asynchronous_client_catches_up_too(tmp_path: Path) -> None:
+    async def listen(publisher: Publisher) -> list[Event]:
+        events: list[Event] = []
+        async with asubscribe(
+            publisher.endpoint, since="all", position=tmp_path / "position", timeout_s=PATIENCE_S
+        ) as feed:
+            for _ in range(int(PATIENCE_S / GLANCE_S)):
+                try:
+                    events.append(await asyncio.wait_for(anext(feed), GLANCE_S))
+                except TimeoutError:
+                    publisher.beat()
+                if seqs(events[-1:]) == [600]:
+                    publisher.tell()
+                if seqs(events[-1:]) == [601]:
+                    break
+        return events
+
+    with Publisher(tmp_path / "outbox") as publisher:
+        publisher.tell(600)
+        assert seqs(asyncio.run(listen(publisher))) == list(range(1, 602))
+        kept = json.loads((tmp_path / "position").read_text())
+        assert kept == {"epoch": publisher.outbox.epoch, "seq": 601}
+
+
+def test_who_asks_and_does_not_listen_or_goes_away_holds_nobody_up(tmp_path: Path) -> None:
+    with Publisher(tmp_path / "outbox") as publisher, zmq.Context() as context:
+        assert publisher.catch_up is not None
+        publisher.tell(300, explanation="x" * 3000)
+        request = json.dumps({"schema": "vigil.range/1", "after": 0}).encode()
+        with context.socket(zmq.DEALER) as deaf, context.socket(zmq.DEALER) as gone:
+            deaf.set(zmq.RCVHWM, 1)
+            for socket in (deaf, gone):
+                socket.set(zmq.LINGER, 0)
+                socket.connect(publisher.catch_up)
+                for _ in range(300):
+                    socket.send_multipart([b"", request])
+            gone.close()
+            with subscribe(publisher.endpoint, since="all", timeout_s=GLANCE_S) as feed:
+                assert seqs(hear(feed, publisher, 300)) == list(range(1, 301))
+
+
+def test_each_request_gets_one_reply_under_its_own_envelope(tmp_path: Path) -> None:
+    with Publisher(tmp_path / "outbox") as publisher, zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        assert publisher.catch_up is not None
+        publisher.tell()
+        socket.connect(publisher.catch_up)
+        for request in (b"junk", b"", b'{"schema": "vigil.range/1", "after": 0}'):
+            socket.send_multipart([b"mine", request])
+        schemas = []
+        for _ in range(3):
+            assert socket.poll(int(1000 * PATIENCE_S))
+            envelope, reply = socket.recv_multipart()
+            assert envelope == b"mine"
+            schemas.append(json.loads(reply)["schema"])
+        assert schemas == ["vigil.error/1", "vigil.error/1", "vigil.page/1"]
+        assert not socket.poll(100)
+
+
+def test_catch_up_is_refused_where_other_machines_could_reach_it(tmp_path: Path) -> None:
+    with Outbox(tmp_path / "outbox", time.time) as outbox, pytest.raises(UsageError, match=r"catch-up at .* open to"):
+        CatchUpServer("tcp://0.0.0.0:5558", OutboxHistory(outbox), "run")
 
 
 def test_garbage_on_the_wire_is_told_and_the_next_message_arrives() -> None:
@@ -246,7 +420,8 @@ PUBLISHER = """
 import sys, time
 from pathlib import Path
 from stream.feed.publisher import FeedPublisher
-from stream.outbox import Outbox
+from stream.feed.server import CatchUpServer
+from stream.outbox import Outbox, OutboxHistory
 from tests.unit.stream.feed.made import an_alert
 outbox, sender = Outbox(Path(sys.argv[1]), time.time), FeedPublisher(sys.argv[2])
 print(sender.bound_endpoint, flush=True)

@@ -82,12 +82,6 @@ def test_an_unknown_host_is_unreachable() -> None:
     assert "name is unknown" in error.message
 
 
-def test_a_password_that_hides_the_host_is_told_how_to_be_written() -> None:
-    error = fault_of("rtsp://admin:s3cr3t/pass@127.0.0.1/live")
-    assert error.fault is SourceFault.INVALID
-    assert "%2F" in error.advice
-
-
 @pytest.mark.parametrize("target", ["file:///etc/hostname", "concat:/etc/hostname", "gopher://127.0.0.1/"])
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
 def test_a_redirect_leads_to_no_file_and_no_odd_protocol(scheme: str, target: str) -> None:

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from engine.errors import RuntimeFault, UsageError
+from engine.errors import DeviceLostError, RuntimeFault, UsageError
 from engine.motion import MotionScorer
 from engine.types import Judgement, Window
 from engine.windows import WindowPlan
 from offline_eval.datasets.matching import Coverage
 from offline_eval.videos import ray_pool
 from offline_eval.videos.run import LocalReplayer, Summary, replay_videos
-from offline_eval.videos.scorers import Recipe, motion
-from tests.unit.offline_eval.videos.made import Heard, folder_of, without_timings
+from offline_eval.videos.scorers import Recipe
+from tests.unit.offline_eval.videos.made import Heard, folder_of, motion, without_timings
 
 NO_RAY = "Ray is not installed: pip install -e '.[ray]' in Vigil's folder"
 LENGTHS_S = {"a": 14.0, "b": 13.0, "c": 12.0, "d": 11.0, "e": 10.0}
@@ -65,21 +65,30 @@ def undisturbed(videos: Coverage, out: Path) -> dict[str, list[object]]:
     return without_timings(out)
 
 
-def deadly(dies: Callable[[str], bool]) -> Recipe:
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def lose_the_device() -> None:
+    raise DeviceLostError("the GPU is gone")
+
+
+def deadly(dies: Callable[[str], bool], die: Callable[[], None] = kill) -> Recipe:
     """Motion, but its process dies over some videos. Made here, so that Ray sends its code along."""
 
     class Deadly(MotionScorer):
         def score(self, windows: Sequence[Window]) -> list[Judgement]:
             if any(dies(window.camera) and window.index > 3 for window in windows):
-                os.kill(os.getpid(), signal.SIGKILL)
+                die()
             return super().score(windows)
 
-    return Recipe(Deadly)
+    return Recipe(Deadly, motion().settings)
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("die", [kill, lose_the_device])
 def test_the_videos_of_a_worker_that_dies_are_replayed_by_another(
-    cluster: Any, videos: Coverage, tmp_path: Path
+    die: Callable[[], None], cluster: Any, videos: Coverage, tmp_path: Path
 ) -> None:
     marker = tmp_path / "died"
 
@@ -89,7 +98,7 @@ def test_the_videos_of_a_worker_that_dies_are_replayed_by_another(
         marker.touch()
         return True
 
-    summary = replay(cluster, videos, tmp_path / "ray", deadly(once))
+    summary = replay(cluster, videos, tmp_path / "ray", deadly(once, die))
     assert marker.exists()
     assert summary.complete
     assert without_timings(tmp_path / "ray") == undisturbed(videos, tmp_path / "local")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 
 from engine.errors import VigilError
@@ -18,7 +24,7 @@ from offline_eval.datasets.base import Video
 from offline_eval.datasets.matching import Coverage, match
 from offline_eval.videos.progress import PlainProgress
 from offline_eval.videos.run import LocalReplayer, replay_videos
-from offline_eval.videos.scorers import motion
+from offline_eval.videos.scorers import Recipe
 from offline_eval.videos.store import read_run, read_videos
 from stream.config import from_mapping
 from stream.responses import read_responses
@@ -31,7 +37,7 @@ LENGTHS_S = {"a": 30.0, "b": 29.0, "c": 28.0, "d": 27.0, "e": 26.0, "f": 25.0}
 
 
 def replay(coverage: Coverage, out: Path) -> None:
-    replayer = LocalReplayer(motion(), WindowPlan())
+    replayer = LocalReplayer(Recipe(MotionScorer), WindowPlan())
     try:
         assert replay_videos("made", coverage, replayer, out=out, progress=PlainProgress()).complete
     finally:
@@ -113,3 +119,105 @@ def test_a_replay_killed_twice_and_resumed_leaves_the_store_of_an_undisturbed_on
     assert without_timings(out) == without_timings(tmp_path / "undisturbed")
     lines = (out / "responses.jsonl").read_bytes().count(b"\n")
     assert lines == (tmp_path / "undisturbed" / "responses.jsonl").read_bytes().count(b"\n")  # none twice
+
+
+# The command line on real footage, as people run it.
+
+ROBBERY, DOOR = REAL_CLIPS / "ucf_robbery102.mp4", REAL_CLIPS / "cctv_door.mp4"
+TINY = REAL_CLIPS.parent / "internvl2" / "internlm2-tiny"
+CUT_S = 9.0
+
+
+def cut(source: Path, target: Path) -> None:
+    """The beginning of a video, as it is encoded."""
+    with av.open(str(source)) as whole, av.open(str(target), "w") as part:
+        stream = whole.streams.video[0]
+        copied = part.add_stream_from_template(stream)
+        for packet in whole.demux(stream):
+            if packet.size and packet.dts is not None and packet.dts * packet.time_base < CUT_S:
+                packet.stream = copied
+                part.mux(packet)
+
+
+def data_set(folder: Path, put: Callable[[Path, Path], object]) -> list[str]:
+    """The options that name a data set of some real videos, whose names are as odd as those of real data sets."""
+    (folder / "videos").mkdir()
+    names = {"Robbery #1": ROBBERY, "Robbery102_x264": ROBBERY, "Normal vidéo 3": DOOR, "Normal_4": DOOR}
+    lines = []
+    for name, source in names.items():
+        put(source, folder / "videos" / f"{name}.mp4")
+        lines.append(
+            f"{name}.mp4  Robbery  150  250  -1  -1" if source is ROBBERY else f"{name}.mp4  Normal -1 -1 -1 -1"
+        )
+    (folder / "labels.txt").write_text("\n".join(lines), encoding="utf-8")
+    return ["ucf-crime", "--annotations", f"{folder}/labels.txt", "--videos", f"{folder}/videos", "--workers", "1"]
+
+
+def vigil_replay(out: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "stream.cli", "replay", *options, "--out", str(out), "--json", "--resamples", "20"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Any:
+    """What it printed, which is one object and nothing else."""
+    printed, said = process.communicate(timeout=100)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    (line,) = printed.splitlines()
+    return json.loads(line)
+
+
+def killed_and_resumed(folder: Path, *options: str) -> Any:
+    """Kill it half-way and have it go on; the store and the figures are those of an undisturbed run."""
+    out = folder / "killed"
+    process = vigil_replay(out, *options)
+    deadline_s = time.monotonic() + 90
+    while not done(out) and process.poll() is None and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    process.kill()
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGKILL, said
+    assert 1 <= done(out) < 4
+    found = finish(vigil_replay(out, *options))
+    undisturbed = finish(vigil_replay(folder / "undisturbed", *options))
+    assert without_timings(out) == without_timings(folder / "undisturbed")
+    for each in (found, undisturbed):
+        each["settings"].pop("responses")  # the folder's name
+        each.pop("created")
+    assert found == undisturbed
+    assert sorted(path.name for path in out.iterdir()) == [
+        "metrics.json",
+        "report.html",
+        "report.md",
+        "responses.jsonl",
+    ]
+    assert "data:image/jpeg;base64," in (out / "report.html").read_text(encoding="utf-8")
+    return found
+
+
+@pytest.mark.skipif(not REAL_CLIPS.exists(), reason="the real clips are not here")
+def test_a_replay_of_real_videos_that_is_killed_goes_on_and_tells_the_same(tmp_path: Path) -> None:
+    options = data_set(tmp_path, lambda source, target: target.symlink_to(source.resolve()))
+    found = killed_and_resumed(tmp_path, *options, "--method", "online")
+    assert (found["videos"], found["settings"]["scorer"]) == (4, "motion")
+    assert found["frames"] == 2 * 1827 + 2 * 2730
+    assert found["figures"]["known_frames"]["value"] > 0.8
+
+
+@pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="needs the vlm extra")
+@pytest.mark.skipif(not TINY.exists(), reason="the real clips and checkpoints are not here")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("method", "window"), [("online", "grid"), ("corevad", "raw segments")])
+def test_a_model_judges_real_videos_the_same_whether_it_is_killed_or_not(
+    method: str, window: str, tmp_path: Path
+) -> None:
+    options = data_set(tmp_path, cut)
+    found = killed_and_resumed(tmp_path, *options, "--model", str(TINY), "--method", method)
+    assert (found["videos"], found["settings"]["scorer"]) == (4, "internvl2")
+    settings = read_run(tmp_path / "killed").settings
+    assert settings["window"] == window
+    assert settings["scorer.scoring"] == ("likelihood" if method == "online" else "faithful")
+    assert (found["unknown_segments"] == 0) is (method == "online")  # random words hold no verdict

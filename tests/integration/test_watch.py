@@ -290,3 +290,35 @@ def test_bad_usage_is_one_line_and_exit_code_2(
     (line,) = said.splitlines()
     assert line.startswith("vigil: ")
     assert says in line
+
+
+def test_a_changed_configuration_is_followed_and_a_bad_one_is_not(
+    vigil: Callable[..., subprocess.Popen[str]], listen: Callable[..., Listener], tmp_path: Path
+) -> None:
+    endpoint, file = f"ipc://{tmp_path}/feed", tmp_path / "vigil.yaml"
+    scene = "synthetic://?size=160x90&fps=10&events=none"
+
+    def write(cameras: str) -> None:
+        file.write_text(f"cameras: {{{cameras}}}\nfeed: {{bind: '{endpoint}'}}\nhttp: {{bind: off}}\n")
+
+    write(f"front: {{source: '{scene}'}}")
+    watching = vigil("watch", "-c", file, "--data", tmp_path / "data")
+    assert watching.stdout is not None
+    said: list[str] = []
+    reader = threading.Thread(target=said.extend, args=(watching.stdout,))
+    reader.start()
+    subscriber = listen("-c", EVERYTHING, endpoint)
+    subscriber.wait_for(lambda messages: any(message["camera"] == "front" for message in messages), 30)
+    write("front: {sauce: typo}")
+    watching.send_signal(signal.SIGHUP)
+    deadline_s = time.monotonic() + 20
+    while not any("stays as it is" in line for line in said):
+        assert time.monotonic() < deadline_s, said
+        time.sleep(0.05)
+    write(f"front: {{source: '{scene}'}}, back: {{source: '{scene}'}}")  # noticed without a signal
+    subscriber.wait_for(lambda messages: any(message["camera"] == "back" for message in messages), 30)
+    watching.send_signal(signal.SIGTERM)
+    assert watching.wait(20) == 0
+    reader.join(10)
+    assert any("was read again" in line for line in said)
+    assert not any("Traceback" in line for line in said)

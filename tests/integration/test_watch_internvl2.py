@@ -50,28 +50,44 @@ def test_every_window_of_real_footage_is_scored(tmp_path: Path) -> None:
     assert len({each["score"] for each in judged}) > 30
 
 
-def configured(tmp_path: Path, **scorer: Any) -> Path:
-    """Events from low scores on, for the tiny model's mean next to nothing."""
+def configured(tmp_path: Path, *, definitions: list[Any] | None = None, **scorer: Any) -> Path:
+    """Events from low scores on, for the tiny model's mean next to nothing; no CLIP is looked for."""
+    camera = {"source": str(ROBBERY), "alerts": {"open": 0.1, "close": 0.05}, "definitions": definitions or []}
     file = tmp_path / "vigil.yaml"
     file.write_text(
         yaml.safe_dump(
             {
-                "cameras": {"cam": {"source": str(ROBBERY), "alerts": {"open": 0.1, "close": 0.05}}},
+                "cameras": {"cam": camera},
                 "scorer": {"kind": "internvl2", "model": str(MODEL), **scorer},
+                "clip": {"weights": "off"},
             }
         )
     )
     return file
 
 
-def test_an_alert_carries_a_sentence_and_what_made_it(tmp_path: Path) -> None:
-    file = configured(tmp_path, scoring="scale", explain_above=0.1, definition="a car that parks")
+def test_an_alert_is_told_at_once_and_explained_while_the_event_goes_on(tmp_path: Path) -> None:
+    file = configured(tmp_path, definitions=["a car that parks", {"name": "usual"}], scoring="scale")
     judged, alerts = watch(tmp_path, "-c", file)
-    assert all(each["text"] for each in judged)
-    assert [alerts[0]["type"], alerts[-1]["type"]] == ["new", "end"]
-    assert all(alert["explanation"] for alert in alerts)
+    assert {each.get("definition", "a car that parks") for each in judged} == {"a car that parks", "usual"}
+    assert all(0 <= each["score"] <= 1 for each in judged)
+    for name in ("a car that parks", "usual"):
+        told = [alert for alert in alerts if alert["definition"] == name]
+        assert [told[0]["type"], told[-1]["type"]] == ["new", "end"]
+        states = [alert["explanation_state"] for alert in told]
+        assert (states[0], states[-1]) == ("pending", "final")
+        assert "provisional" in states
+        assert told[-1]["explanation"]
+        assert all(0 <= box["x1"] < box["x2"] <= 1 for alert in told for box in alert["boxes"])
     assert {(alert["model"]["scorer"], alert["model"]["name"]) for alert in alerts} == {("internvl2", MODEL.name)}
-    assert all(len(alert["model"]["prompt_sha256"]) == 64 for alert in alerts)
+    assert len({alert["model"]["prompt_sha256"] for alert in alerts}) == 2
+
+
+def test_with_sentences_for_every_window_an_alert_has_one_from_the_start(tmp_path: Path) -> None:
+    judged, alerts = watch(tmp_path, "-c", configured(tmp_path, scoring="scale", explain_above=0.1))
+    assert all(each["text"] for each in judged)
+    assert all(alert["explanation"] for alert in alerts)
+    assert [alerts[0]["explanation_state"], alerts[-1]["explanation_state"]] == ["provisional", "final"]
 
 
 def test_replies_without_a_verdict_are_unknown_and_no_alarm(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ OFF = MeaningSettings(slope=0, offset=50, change_weight=0, scene_weight=0, memor
 
 def scores(judgements: list[Judgement], settings: MeaningSettings | None = None) -> list[float | None]:
     meaning = Meaning(ENCODER, SCENES, settings or MeaningSettings())
-    return [meaning.push(judgement).score for judgement in judgements]
+    return [meaning.push(judgement).now.score for judgement in judgements]
 
 
 def around(centre: Floats, count: int, seed: int) -> Floats:
@@ -88,7 +88,7 @@ def test_unknown_and_wordless_judgements_stay_as_they_are_and_leave_no_trace() -
     unknown, wordless = Judgement.unknown("no answer"), Judgement(0.4)
     said = [Judgement(1.0, text="A man runs."), Judgement(0.0, text="A car stops.")]
     meaning = Meaning(ENCODER, SCENES, MeaningSettings())
-    mixed = [meaning.push(each) for each in (said[0], unknown, wordless, said[1])]
+    mixed = [meaning.push(each).now for each in (said[0], unknown, wordless, said[1])]
     assert mixed[1] is unknown
     assert mixed[2] is wordless
     assert [mixed[0].score, mixed[3].score] == scores(said)
@@ -97,16 +97,16 @@ def test_unknown_and_wordless_judgements_stay_as_they_are_and_leave_no_trace() -
 def test_all_but_the_score_is_kept_and_each_sentence_is_embedded_once() -> None:
     encoder, judgement = WordEncoder(), Judgement(1.0, text="A man runs.", worst=3)
     meaning = Meaning(encoder, SCENES, MeaningSettings())
-    assert replace(meaning.push(judgement), score=1.0) == judgement
+    assert replace(meaning.push(judgement).now, score=1.0) == judgement
     assert encoder.calls == 1
 
 
 def test_a_reset_begins_anew() -> None:
     judgements = [Judgement(1.0, text="A man runs."), Judgement(0.0, text="A car stops.")]
     meaning = Meaning(ENCODER, SCENES, MeaningSettings())
-    first = [meaning.push(each).score for each in judgements]
+    first = [meaning.push(each).now.score for each in judgements]
     meaning.reset()
-    assert [meaning.push(each).score for each in judgements] == first
+    assert [meaning.push(each).now.score for each in judgements] == first
 
 
 sentences = st.sampled_from([*ABNORMAL[:6], *CALM[:6], "A man runs.", ""])
@@ -131,6 +131,22 @@ def test_scores_stay_in_range_and_do_not_depend_on_what_comes_later(
     found = scores(sequence, chosen)
     assert all(score is None or 0 <= score <= 1 for score in found)
     assert found[:cut] == scores(sequence[:cut], chosen)
+
+
+@given(st.lists(st.tuples(judgements, st.none() | judgements), max_size=12), settings)
+def test_an_amended_judgement_counts_as_if_it_had_been_pushed(
+    sequence: list[tuple[Judgement, Judgement | None]], chosen: MeaningSettings
+) -> None:
+    meaning, settled = Meaning(ENCODER, SCENES, chosen), list[Judgement]()
+    for judgement, amended in sequence:
+        amended = amended if settled else None
+        cleaned = meaning.push(judgement, amended)
+        if amended is not None:
+            settled[-1] = amended
+            assert cleaned.amended is not None
+            assert cleaned.amended.score == scores(settled, chosen)[-1]
+        settled.append(judgement)
+        assert cleaned.now.score == scores(settled, chosen)[-1]
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

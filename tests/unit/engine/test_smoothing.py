@@ -84,6 +84,20 @@ def test_reset_forgets_everything(make: Callable[[], Smoother], sequence: list[S
     assert smoothed(used, again, start_s=5.0) == smoothed(make(), again, start_s=5.0)
 
 
+@each_smoother
+@given(sequence=steps, other=steps, again=steps)
+def test_a_copy_goes_on_from_the_same_state_whatever_becomes_of_the_first(
+    make: Callable[[], Smoother], sequence: list[Step], other: list[Step], again: list[Step]
+) -> None:
+    first, time_s = make(), 1_700_000_000.0
+    smoothed(first, sequence, time_s)
+    for step_s, _ in sequence:
+        time_s += step_s
+    same = first.copy()
+    smoothed(first, other, time_s)
+    assert smoothed(same, again, time_s) == smoothed(make(), sequence + again)[len(sequence) :]
+
+
 @pytest.mark.parametrize(
     ("make", "weigh"),
     [

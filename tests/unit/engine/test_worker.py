@@ -116,8 +116,9 @@ def test_a_hung_call_is_given_up_and_scoring_resumes_when_it_returns() -> None:
     harness = Harness(FunctionScorer(hang_once))
     harness.batcher.offer(window(0, release=lambda: released.append(0)))
     assert entered.wait(5)
-    harness.now_s = 29.0
-    assert harness.worker.give_up_hung() == []
+    for second in range(31):
+        harness.now_s = float(second)
+        assert harness.worker.give_up_hung() == []
     harness.now_s = 31.0
     (given_up,) = harness.worker.give_up_hung()
     assert given_up[1].score is None
@@ -135,3 +136,25 @@ def test_a_hung_call_is_given_up_and_scoring_resumes_when_it_returns() -> None:
     harness.stop()
     counts = harness.batcher.counts()["front"]
     assert (counts.captured, counts.scored, counts.unknown) == (2, 2, 1)
+
+
+def test_a_process_that_was_stopped_for_a_while_does_not_blame_its_scorer() -> None:
+    entered, let_go = threading.Event(), threading.Event()
+
+    def hang(windows: Sequence[Window]) -> list[Judgement]:
+        entered.set()
+        assert let_go.wait(5)
+        return [Judgement(0.9) for _ in windows]
+
+    harness = Harness(FunctionScorer(hang))
+    harness.batcher.offer(window(0))
+    assert entered.wait(5)
+    harness.now_s = 100.0  # Ctrl-Z, and the shell's fg
+    assert harness.worker.give_up_hung() == []
+    for second in range(31):
+        harness.now_s = 100.0 + second
+        assert harness.worker.give_up_hung() == []
+    harness.now_s = 131.0
+    assert len(harness.worker.give_up_hung()) == 1
+    let_go.set()
+    harness.stop()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.prompts.scenes import ABNORMAL, CALM
-from offline_eval.replay import Material, read_material
+from offline_eval.material import Material, read_material
 
 SEGMENTS = 20
 EVENT = (8, 12)  # segments

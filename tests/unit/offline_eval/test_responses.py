@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError
-from offline_eval.responses import judgement_of, read_responses
+from offline_eval.responses import read_responses
 
 
 def write(folder: Path, content: object) -> Path:
@@ -36,23 +36,3 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
 def test_a_file_of_another_shape_is_refused(content: object, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="are no object of videos"):
         read_responses(write(tmp_path, content))
-
-
-@pytest.mark.parametrize(
-    ("response", "score", "text"),
-    [
-        ("Anomalous scenes. A man falls.", 1.0, "A man falls."),
-        ("Normal scenes. It is 5 o'clock. A dog.", 0.0, "It is 5 o'clock. A dog."),
-        (" ANOMALOUS SCENE: a man\nfalls", 1.0, "a man\nfalls"),
-        ("Normal scenes.", 0.0, None),
-        ("", None, None),
-        ("The anomalous scenes. A man falls.", None, None),
-        ("Anomalous scenesx", None, None),
-    ],
-)
-def test_a_response_is_a_verdict_and_a_sentence_or_unknown(
-    response: str, score: float | None, text: str | None
-) -> None:
-    judgement = judgement_of(response)
-    assert (judgement.score, judgement.text) == (score, text)
-    assert (score is None) == bool(judgement.reason)

@@ -11,11 +11,13 @@ import pytest
 
 from engine.errors import ConfigError, UsageError
 from offline_eval.datasets import Video
+from offline_eval.material import read_material
 from offline_eval.methods.online import VERDICTS_ONLY, WITH_MEANING
 from offline_eval.metrics.frames import frame_figures
 from offline_eval.procedures import online, published
-from offline_eval.replay import Run, read_material, replay
+from offline_eval.replay import Run, replay
 from offline_eval.results import compare_folders, metrics, save
+from offline_eval.said import said_in_texts
 from tests.unit.engine.sentences import WordEncoder
 from tests.unit.offline_eval.made import material, write_benchmark
 
@@ -26,13 +28,14 @@ def corevad(folder: Path) -> Run:
 
 def live(folder: Path, *, meaning: bool = True) -> Run:
     settings = WITH_MEANING if meaning else VERDICTS_ONLY
-    return replay(material(folder), online(settings, WordEncoder(), 30.0, "by hand"), resamples=20)
+    return replay(material(folder), online(settings, WordEncoder(), "by hand"), resamples=20)
 
 
 def test_every_stage_has_its_figures_beside_those_of_the_whole_run(tmp_path: Path) -> None:
     run = corevad(tmp_path)
     found = metrics(run)
     assert (found["videos"], found["segments"], found["frames"]) == (24, 24 * 20, 24 * 593)
+    assert found["unknown_segments"] == 0
     for stage in ("raw_labels", "gaussian_9_5", "gaussian_9_5_position_prior", "causal_ewma_0.2"):
         assert 0 <= found[stage]["roc_auc"] <= 1
     final = found[found["final_stage"]]
@@ -43,15 +46,15 @@ def test_every_stage_has_its_figures_beside_those_of_the_whole_run(tmp_path: Pat
 
 def test_the_live_method_tells_its_stages_and_how_papers_would_count(tmp_path: Path) -> None:
     found = metrics(live(tmp_path))
-    assert {"verdicts", "weighed", "smoothed", "smoothed_on_own_segments"} <= found.keys()
-    assert found["smoothed"]["known_frames"] < found["smoothed_on_own_segments"]["known_frames"] == 1
+    assert {"raw", "weighed", "smoothed", "smoothed_on_own_windows"} <= found.keys()
+    assert found["smoothed"]["known_frames"] < found["smoothed_on_own_windows"]["known_frames"] == 1
     assert found["settings"]["parameters"] == "by hand"
     assert any("papers do not count" in quirk for quirk in found["quirks"])
 
 
-def test_the_report_shows_verdicts_alone_where_nothing_weighs_them(tmp_path: Path) -> None:
-    assert list(live(tmp_path, meaning=False).report.videos[0].stages) == ["verdicts"]
-    assert list(live(tmp_path).report.videos[0].stages) == ["verdicts", "weighed"]
+def test_the_report_shows_raw_scores_alone_where_nothing_weighs_them(tmp_path: Path) -> None:
+    assert list(live(tmp_path, meaning=False).report.videos[0].stages) == ["raw"]
+    assert list(live(tmp_path).report.videos[0].stages) == ["raw", "weighed"]
 
 
 def test_remarks_cover_the_video_and_say_the_same_thing_once(tmp_path: Path) -> None:
@@ -134,7 +137,7 @@ def test_annotations_without_lengths_are_not_enough(tmp_path: Path) -> None:
     files = write_benchmark(tmp_path)
     official = tmp_path / "official.txt"
     official.write_text("Arson001.mp4  Arson  240  360  -1  -1\n")
-    with pytest.raises(ConfigError, match="gives no length for 1 videos, such as Arson001"):
+    with pytest.raises(ConfigError, match="give no length for 1 of 1 videos, such as Arson001"):
         read_material("ucf-crime", official, files.responses)
 
 
@@ -149,6 +152,7 @@ def test_an_unknown_method_names_the_known_ones() -> None:
 
 
 def test_a_published_alert_is_told_a_segment_after_it_begins() -> None:
-    said = ["Anomalous scenes. A man falls."] * 3
-    replayed = published("corevad-raw", 30.0).replay(Video("a", frame_count=90), said)
+    video = Video("a", frame_count=90)
+    said = said_in_texts(video, ["Anomalous scenes. A man falls."] * 3, 30.0)
+    replayed = published("corevad-raw", 30.0).replay(video, said)
     assert [(alert.start, alert.told) for alert in replayed.report.alerted.alerts] == [(0, 30)]

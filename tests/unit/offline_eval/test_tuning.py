@@ -9,8 +9,8 @@ import pytest
 
 from engine.errors import UsageError
 from offline_eval.datasets import Span, Video
+from offline_eval.material import Material
 from offline_eval.methods.online import make_cleaners, score_points
-from offline_eval.replay import Material
 from offline_eval.tuned import configuration, out_of_fold_run
 from offline_eval.tuning import PARTS, Search, Tuned, stratified_folds, tune
 from stream.config import load
@@ -21,7 +21,7 @@ SEARCH = Search(parts=("meaning", "scene"), folds=3, scorings=4, policies=6, see
 
 
 def tuned(made: Material, videos: tuple[Video, ...] | None = None, search: Search = SEARCH) -> Tuned:
-    return tune(videos or made.coverage.videos, made.responses, WordEncoder(), 30.0, search)
+    return tune(videos or made.coverage.videos, made.said, WordEncoder(), 30.0, search)
 
 
 def test_folds_share_out_every_category() -> None:
@@ -65,8 +65,8 @@ def test_out_of_fold_scores_are_ranks_of_what_the_folds_choice_gives(tmp_path: P
     found, encoder = tuned(made), WordEncoder()
     for each, fold in zip(found.out_of_fold, found.folds.tolist(), strict=True):
         settings = found.per_fold[fold]
-        cleaner, said = make_cleaners(settings.meaning, encoder)(), made.responses[each.video.name]
-        scores = [point.score for point in score_points(each.video, said, cleaner, settings.smoother(), 30.0)]
+        cleaner, said = make_cleaners(settings.meaning, encoder)(), made.said[each.video.name].windows
+        scores = [point.score for point in score_points(each.video, said, cleaner, settings.smoother())]
         ranks = [point.score for point in each.points]
         assert all(rank is not None and 0 <= rank <= 1 for rank in ranks)
         order = np.argsort(np.array(scores, float), kind="stable")
@@ -80,7 +80,7 @@ def test_every_fold_has_its_own_figures(tmp_path: Path) -> None:
 
 def test_without_parts_only_smoothing_and_alerts_are_chosen(tmp_path: Path) -> None:
     made = material(tmp_path)
-    found = tune(made.coverage.videos, made.responses, None, 30.0, replace(SEARCH, parts=()))
+    found = tune(made.coverage.videos, made.said, None, 30.0, replace(SEARCH, parts=()))
     assert found.chosen.meaning is None
 
 
@@ -119,6 +119,6 @@ def test_searches_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="two folds or more"):
         Search(folds=1)
     with pytest.raises(UsageError, match="meaning needs sentence vectors"):
-        tune(made.coverage.videos, made.responses, None, 30.0, SEARCH)
+        tune(made.coverage.videos, made.said, None, 30.0, SEARCH)
     with pytest.raises(UsageError, match="24 videos make no 30 folds"):
         tuned(made, search=replace(SEARCH, folds=30))

@@ -10,12 +10,10 @@ from engine.prompts.scenes import ABNORMAL, CALM
 from offline_eval.vectors import SentenceTransformer, StoredVectors, read_vectors, write_vectors
 from tests.unit.engine.sentences import WordEncoder
 
-RESPONSES = {"a": ("Anomalous scenes. A man runs.", "Normal scenes.", "garbage"), "b": ("Normal scenes. A man runs.",)}
-
 
 def test_what_was_written_is_read_with_the_written_scenes(tmp_path: Path) -> None:
     path = tmp_path / "vectors.npz"
-    assert write_vectors(path, RESPONSES, WordEncoder(), "words") == len(ABNORMAL) + len(CALM) + 1
+    assert write_vectors(path, ["A man runs.", "A man runs."], WordEncoder(), "words") == len(ABNORMAL) + len(CALM) + 1
     stored = read_vectors(path)
     assert stored.model == "words"
     texts = ["A man runs.", ABNORMAL[0]]

@@ -9,16 +9,19 @@ import pytest
 
 from engine.batcher import MicroBatcher
 from engine.errors import SourceError, SourceFault
+from engine.scripted import ScriptedScorer
 from stream.camera import Camera
 from stream.clock import ManualClock
 from stream.config import from_mapping
 from stream.feed.messages import HEARTBEAT_S
+from stream.health import Trouble
 from stream.ids import Ids
 from stream.metrics import Metrics
 from stream.session import CameraState, StateChange
 from stream.wiring import make_desk, make_source
 
 STALLED = SourceError("no picture for 5 s", SourceFault.STALLED)
+MOVED = Trouble("moved", "another view", "look there")
 REFUSED = SourceError("nobody there", SourceFault.REFUSED)
 
 
@@ -34,7 +37,7 @@ def camera(clock: ManualClock, tmp_path: Path) -> Camera:
     return Camera(
         "front",
         settings,
-        make_desk("front", settings, Ids(clock.time)),
+        make_desk("front", settings, Ids(clock.time), ScriptedScorer([])),
         make_source=make_source,
         frame_size=(64, 36),
         batcher=MicroBatcher(max_batch=1, staleness_s=2, monotonic=clock.monotonic),
@@ -85,6 +88,56 @@ def test_a_status_says_since_when_and_why(camera: Camera, clock: ManualClock, en
     assert (status.state, status.since, status.time, status.fault) == ("offline", since_s, since_s + 7, "refused")
     assert (status.last_alert_seq, status.epoch) == (3, "E")
     assert value(metrics, "vigil_source_up") == 0
+
+
+def fault_metric(metrics: Metrics) -> dict[str, float]:
+    lines = metrics.exposition().decode().splitlines()
+    found = [line.split('fault="')[1].split('"} ') for line in lines if line.startswith("vigil_camera_fault{")]
+    return {fault: float(value) for fault, value in found}
+
+
+def test_a_live_camera_with_a_fault_stays_live_and_is_told_at_once(
+    camera: Camera, clock: ManualClock, enter: Callable[..., Metrics], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "stream.camera")
+    metrics = enter((CameraState.LIVE, None))
+    assert camera.status(0, "E").fault is None
+    clock.advance(1)
+    camera.keeper.stats.trouble = MOVED
+    camera.measure(metrics)
+    due = [camera.heartbeat_due]
+    status = camera.status(0, "E")
+    assert (status.state, status.since, status.fault) == ("live", clock.time(), "moved")
+    assert (status.message, status.advice) == (MOVED.message, MOVED.advice)
+    camera.measure(metrics)
+    due.append(camera.heartbeat_due)
+    assert value(metrics, "vigil_source_up") == 1
+    assert fault_metric(metrics) == {"moved": 1}
+    camera.keeper.stats.trouble = None
+    camera.measure(metrics)
+    due.append(camera.heartbeat_due)
+    assert due == [True, False, True]
+    assert camera.status(0, "E").fault is None
+    assert fault_metric(metrics) == {"moved": 0}
+    said = [record.message for record in caplog.records]
+    assert [line for line in said if "moved" in line] == ["moved: another view: look there", "no longer moved"]
+
+
+def test_a_camera_that_goes_offline_has_that_fault_and_its_old_one_again_when_it_is_back(
+    camera: Camera, enter: Callable[..., Metrics]
+) -> None:
+    metrics = enter((CameraState.LIVE, None))
+    camera.keeper.stats.trouble = MOVED
+    camera.measure(metrics)
+    camera.change(StateChange("front", CameraState.OFFLINE, REFUSED), metrics)
+    camera.measure(metrics)
+    assert camera.status(0, "E").fault == "refused"
+    assert fault_metric(metrics) == {"moved": 0, "refused": 1}
+    camera.change(StateChange("front", CameraState.LIVE), metrics)
+    assert fault_metric(metrics) == {"moved": 0, "refused": 0}
+    camera.measure(metrics)
+    assert camera.status(0, "E").fault == "moved"
+    assert fault_metric(metrics) == {"moved": 1, "refused": 0}
 
 
 def test_the_heartbeat_goes_on_when_the_machines_clock_is_set_back(camera: Camera, clock: ManualClock) -> None:

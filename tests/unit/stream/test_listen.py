@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 
 from engine.errors import FeedError, UsageError
 from stream import listen as listen_module
-from stream.feed import AlertMessage, Event, Garbage, Link, Missed, Received, Restarted
+from stream.feed import (
+    AlertMessage,
+    Event,
+    Garbage,
+    Link,
+    Missed,
+    NewEpoch,
+    NoCatchUp,
+    Position,
+    Received,
+    Restarted,
+    Since,
+)
 from stream.feed.messages import decode, encode, topic_of
 from stream.listen import INTERRUPTED, duration, harmless, listen
 from tests.unit.stream.feed.made import a_status, an_alert
@@ -207,11 +219,19 @@ def test_waiting_losing_and_reconnecting_are_told(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_was_missed_or_dropped_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    events: list[Event] = [Missed("alerts/front/", 1), Missed("alerts/a\x1b/", 3), Garbage("no\x07 schema")]
+    events: list[Event] = [
+        Missed("alerts/front/", 1),
+        Missed("alerts/a\x1b/", 3),
+        Garbage("no\x07 schema"),
+        NewEpoch("F"),
+        NoCatchUp("no \x1breply"),
+    ]
     assert notices_of(monkeypatch, events) == [
         "vigil: missed 1 message of alerts/front",
         "vigil: missed 3 messages of alerts/a�",
         "vigil: dropped something that is no message of a feed: no� schema",
+        "vigil: the publisher has another outbox than before",
+        "vigil: alerts that were missed can't be fetched: no �reply",
     ]
 
 
@@ -231,9 +251,16 @@ def test_only_alerts_are_counted_and_the_rest_stays_unread(monkeypatch: pytest.M
 def test_camera_and_timeout_are_asked_of_the_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = feed_of(monkeypatch, [])
     assert listen(ENDPOINT, camera="front", timeout_s=3.0, out=io.StringIO()) == 0
-    assert asked == {"endpoint": ENDPOINT, "cameras": ["front"], "timeout_s": 3.0}
+    assert asked == {"endpoint": ENDPOINT, "cameras": ["front"], "since": "now", "timeout_s": 3.0}
     listen(ENDPOINT, out=io.StringIO())
     assert asked["cameras"] is None
+
+
+@pytest.mark.parametrize(("from_seq", "since"), [(0, "all"), (1, Position("", 0)), (17, Position("", 16))])
+def test_the_past_is_asked_for_from_the_number_on(monkeypatch: pytest.MonkeyPatch, from_seq: int, since: Since) -> None:
+    asked = feed_of(monkeypatch, [])
+    listen(ENDPOINT, from_seq=from_seq, out=io.StringIO())
+    assert asked["since"] == since
 
 
 def test_a_timeout_is_one_clear_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:

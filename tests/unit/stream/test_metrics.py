@@ -23,12 +23,18 @@ def used() -> Metrics:
         metrics.source_up.labels(camera).set(1)
         metrics.source_reconnects.labels(camera).inc()
         metrics.source_stalls.labels(camera).inc()
+        metrics.camera_fault.labels(camera, "moved").set(1)
         metrics.frame_age.labels(camera).set(0.5)
-        metrics.score.labels(camera).set(0.25)
+        metrics.score.labels(camera, "default").set(0.25)
         metrics.alerts.labels(camera, "alert").inc()
     metrics.scorer_duration.observe(0.2)
     metrics.end_to_end.observe(0.4)
     metrics.outbox_pending.set(2)
+    metrics.bridge_delivered.labels("mqtt").inc()
+    metrics.bridge_failed.labels("mqtt").inc()
+    metrics.bridge_dead_letters.labels("mqtt").inc()
+    metrics.bridge_lost.labels("mqtt").inc()
+    metrics.bridge_lag.labels("mqtt").set(1)
     return metrics
 
 
@@ -47,10 +53,17 @@ def test_names_and_labels_are_the_documented_ones() -> None:
         ("vigil_source_up", ("camera",)),
         ("vigil_source_reconnects_total", ("camera",)),
         ("vigil_source_stalls_total", ("camera",)),
+        ("vigil_camera_fault", ("camera", "fault")),
         ("vigil_frame_age_seconds", ("camera",)),
-        ("vigil_score", ("camera",)),
+        ("vigil_score", ("camera", "definition")),
         ("vigil_alerts_total", ("camera", "severity")),
         ("vigil_outbox_pending", ()),
+        ("vigil_outbox_lost_total", ()),
+        ("vigil_bridge_delivered_total", ("bridge",)),
+        ("vigil_bridge_failed_total", ("bridge",)),
+        ("vigil_bridge_dead_letters_total", ("bridge",)),
+        ("vigil_bridge_lost_total", ("bridge",)),
+        ("vigil_bridge_lag", ("bridge",)),
         ("vigil_build_info", ("version",)),
     }
 

@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("huggingface_hub", reason="needs the vlm extra")
 
-import huggingface_hub
+import huggingface_hub.errors
 
 from engine.errors import CheckpointError, UsageError
-from stream.models import find_model
+from stream.models import find_clip, find_model
 
 MODEL = "OpenGVLab/InternVL2-8B"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -36,6 +36,7 @@ class Hub:
         self.answer: Exception | None = None
         self._real = huggingface_hub.snapshot_download
         monkeypatch.setattr(huggingface_hub, "snapshot_download", self)
+        monkeypatch.setattr("stream.models._require_hub", lambda _model: None)
 
     def __call__(self, repo: str, *, local_files_only: bool = False, **more: Any) -> str:
         if local_files_only:
@@ -139,8 +140,106 @@ def test_offline_is_told_apart_from_a_network_that_fails(hub: Hub, monkeypatch: 
         find_model(MODEL)
 
 
+def test_a_hub_where_nobody_answers_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def lacking(*_repo: str, local_files_only: bool = False, **_options: Any) -> str:
+        assert local_files_only, "it was asked although nobody answers"
+        raise huggingface_hub.errors.LocalEntryNotFoundError("not in the cache")
+
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lacking)
+    with pytest.raises(CheckpointError, match="hub can't be reached"):
+        find_model(MODEL)
+
+
 @pytest.mark.parametrize("model", ["InternVL2-8B", "/no/such/folder", "./nothing", "a/b/c", "a/b@", "a/b@../c", ""])
 def test_what_is_neither_a_folder_nor_a_hub_id_is_bad_usage(hub: Hub, model: str) -> None:
     with pytest.raises(UsageError, match="no folder and no model of the Hugging Face hub"):
         find_model(model)
     assert hub.asked == []
+
+
+CLIP_REPO = "timm/vit_base_patch16_clip_224.openai"
+CLIP_FILE = "open_clip_model.safetensors"
+
+
+@pytest.fixture
+def clip_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ClipHub:
+    pytest.importorskip("open_clip", reason="needs the vlm extra")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    found = ClipHub(tmp_path / "cache")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", found)
+    monkeypatch.setattr("stream.models._require_hub", lambda _model: None)
+    return found
+
+
+class ClipHub:
+    """Stands where the hub would be asked for CLIP's weights."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        self.asked: list[tuple[str, str]] = []
+        self.answer: Exception | None = None
+
+    def __call__(self, repo: str, name: str) -> str:
+        self.asked.append((repo, name))
+        if self.answer:
+            raise self.answer
+        return str(self.fill())
+
+    def fill(self) -> Path:
+        folder = self.cache / f"models--{CLIP_REPO.replace('/', '--')}"
+        (folder / "snapshots" / COMMIT).mkdir(parents=True)
+        (folder / "refs").mkdir()
+        (folder / "refs" / "main").write_text(COMMIT)
+        file = folder / "snapshots" / COMMIT / CLIP_FILE
+        file.write_text("weights")
+        return file
+
+
+def test_clip_weights_in_the_cache_need_no_network(clip_hub: ClipHub) -> None:
+    file = clip_hub.fill()
+    for fetch in (True, False):
+        found = find_clip("ViT-B-16", "openai", fetch=fetch)
+        assert (found.model, found.path, found.tag) == ("ViT-B-16", file, "openai")
+    assert clip_hub.asked == []
+
+
+def test_clip_weights_are_fetched_once_and_only_when_allowed(clip_hub: ClipHub) -> None:
+    with pytest.raises(CheckpointError, match="openai of CLIP's ViT-B-16 are not in the cache"):
+        find_clip("ViT-B-16", "openai", fetch=False)
+    assert clip_hub.asked == []
+    assert find_clip("ViT-B-16", "openai") == find_clip("ViT-B-16", "openai")
+    assert clip_hub.asked == [(CLIP_REPO, CLIP_FILE)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (huggingface_hub.errors.LocalEntryNotFoundError("x"), "the Hugging Face hub can't be reached"),
+        (_http_error("RemoteEntryNotFoundError", 404), "has no weights as safetensors"),
+        (OSError(errno.ENOSPC, "No space left on device"), "does not fit on the disk"),
+    ],
+)
+def test_why_clip_weights_can_not_be_had_is_told_in_one_line(
+    clip_hub: ClipHub, answer: Exception, problem: str
+) -> None:
+    clip_hub.answer = answer
+    with pytest.raises(CheckpointError, match=problem) as caught:
+        find_clip("ViT-B-16", "openai")
+    assert CLIP_REPO in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_clip_weights_is_its_own_answer_if_it_is_there_and_safe(clip_hub: ClipHub, tmp_path: Path) -> None:
+    own, pickle = tmp_path / "own.safetensors", tmp_path / "weights"
+    own.touch()
+    pickle.touch()
+    found = find_clip("ViT-B-32", str(own))
+    assert (found.path, found.tag) == (own, "")
+    with pytest.raises(CheckpointError, match="no safetensors file"):
+        find_clip("ViT-B-32", str(pickle))
+    with pytest.raises(CheckpointError, match=r"no\.safetensors are not there"):
+        find_clip("ViT-B-32", "~/no.safetensors")
+    with pytest.raises(UsageError, match="no published weights of CLIP's ViT-B-16"):
+        find_clip("ViT-B-16", "opnai")
+    assert clip_hub.asked == []

@@ -4,6 +4,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,13 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import OutboxError
+from stream import filesystem, outbox_file
 from stream import outbox as outbox_module
 from stream.clock import ManualClock
 from stream.feed.messages import encode
-from stream.outbox import Outbox
+from stream.outbox import Outbox, OutboxHistory
+from stream.outbox_file import OutboxFile, Row
 from tests.unit.stream.feed.made import an_alert
 
 REPO = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_file, "WRITE_WITHIN_S", 0.05)
+    monkeypatch.setattr(outbox_module, "RETRY_S", 0.05)
 
 
 @pytest.fixture
@@ -155,6 +166,20 @@ def test_a_damaged_file_is_set_aside_and_kept(
         assert outbox.append(an_alert()).seq == 1
 
 
+def test_a_damaged_file_is_set_aside_with_what_lies_beside_it(path: Path, clock: ManualClock) -> None:
+    with Outbox(path, clock.time) as outbox:
+        fill(outbox, 1)
+    path.write_bytes(b"\x5a" * 8192)
+    path.with_name("outbox.sqlite-wal").write_bytes(b"the log")
+    path.with_name("outbox.sqlite-shm").write_bytes(b"its index")
+    with Outbox(path, clock.time) as outbox:
+        aside = outbox.set_aside
+        assert aside is not None
+        assert aside.with_name(aside.name + "-wal").read_bytes() == b"the log"
+        assert aside.with_name(aside.name + "-shm").exists()
+        assert outbox.append(an_alert()).seq == 1
+
+
 def test_a_database_of_something_else_is_left_alone(path: Path, clock: ManualClock) -> None:
     path.parent.mkdir()
     other = sqlite3.connect(path)
@@ -177,7 +202,7 @@ def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: Path, clock: Manu
 def test_a_second_vigil_on_the_same_file_is_refused(
     path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox_module, "BUSY_S", 0.05)
+    monkeypatch.setattr(outbox_file, "OPEN_WITHIN_S", 0.05)
     with Outbox(path, clock.time) as outbox:
         with pytest.raises(OutboxError, match="another Vigil"):
             Outbox(path, clock.time)
@@ -233,3 +258,262 @@ def test_a_killed_writer_loses_nothing_that_it_said_was_written(path: Path, cloc
 def test_a_new_data_folder_is_for_its_user_only(tmp_path: Path) -> None:
     with Outbox(tmp_path / "data" / "outbox.sqlite3", ManualClock().time):
         assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
+class Disk:
+    """A disk that fails to order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full = False
+        self.answers = threading.Event()
+        self.answers.set()
+        insert = OutboxFile.insert
+
+        def maybe_insert(file: OutboxFile, rows: Sequence[Row]) -> None:
+            self.answers.wait(30)
+            if self.full:
+                raise OutboxError("the outbox can't be written (disk full)")
+            insert(file, rows)
+
+        monkeypatch.setattr(OutboxFile, "insert", maybe_insert)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    disk = Disk(monkeypatch)
+    yield disk
+    disk.answers.set()
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
+def test_a_disk_that_is_full_costs_no_alert_its_number_and_what_waited_is_written_in_order(
+    path: Path, clock: ManualClock, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Outbox(path, clock.time) as outbox:
+        fill(outbox, 2)
+        disk.full = True
+        told = [outbox.append(an_alert(explanation=str(number))) for number in range(3)]
+        assert [message.seq for message in told] == [3, 4, 5]
+        assert (outbox.pending, outbox.last_seq, outbox.lost) == (3, 5, 0)
+        assert outbox.since(2) == told  # whoever asks finds them all the same
+        disk.full = False
+        wait_until(lambda: outbox.pending == 0)
+        assert seqs(outbox) == [1, 2, 3, 4, 5]
+        fill(outbox, 1)
+    with Outbox(path, clock.time) as outbox:
+        assert [message.explanation for message in outbox.since(2)] == ["0", "1", "2", None]
+    assert caplog.text.count("disk full") == 1
+    assert "can be written again" in caplog.text
+
+
+def test_events_that_wait_for_the_disk_are_open_or_over_as_any(path: Path, clock: ManualClock, disk: Disk) -> None:
+    with Outbox(path, clock.time) as outbox:
+        for event in ("over", "updated"):
+            outbox.append(an_alert(id=event))
+        disk.full = True
+        for event, kind in (
+            ("over", "end"),
+            ("updated", "update"),
+            ("fresh", "new"),
+            ("short", "new"),
+            ("short", "end"),
+        ):
+            outbox.append(an_alert(id=event, type=kind))
+        assert [(message.id, message.seq) for message in outbox.open_events()] == [("updated", 4), ("fresh", 5)]
+
+
+def test_beyond_what_memory_holds_the_oldest_are_given_up_and_counted(
+    path: Path, clock: ManualClock, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "PENDING_MAX", 3)
+    with Outbox(path, clock.time) as outbox:
+        fill(outbox, 1)
+        disk.full = True
+        fill(outbox, 5)
+        assert (outbox.pending, outbox.lost) == (3, 2)
+        disk.full = False
+        wait_until(lambda: outbox.pending == 0)
+        assert seqs(outbox) == [1, 4, 5, 6]
+
+
+def test_what_is_still_in_memory_at_closing_is_lost_and_its_numbers_are_not_given_again(
+    path: Path, clock: ManualClock, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Outbox(path, clock.time) as outbox:
+        fill(outbox, 1)
+        disk.full = True
+        fill(outbox, 2)
+    assert "2 alerts that were told are not in the outbox" in caplog.text
+    disk.full = False
+    with Outbox(path, clock.time) as outbox:
+        assert outbox.last_seq == 3
+        assert outbox.append(an_alert()).seq == 4
+        assert seqs(outbox) == [1, 4]
+    assert "2 alerts that were told last are not in the outbox" in caplog.text
+    path.unlink()
+    with Outbox(path, clock.time) as outbox:  # the mark was another epoch's
+        assert outbox.append(an_alert()).seq == 1
+
+
+def test_closing_writes_what_waits_if_the_disk_takes_it(path: Path, clock: ManualClock, disk: Disk) -> None:
+    with Outbox(path, clock.time) as outbox:
+        disk.full = True
+        fill(outbox, 2)
+        disk.full = False
+    with Outbox(path, clock.time) as outbox:
+        assert seqs(outbox) == [1, 2]
+
+
+def test_a_disk_that_does_not_answer_holds_up_neither_alerts_nor_the_end(
+    path: Path, clock: ManualClock, disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outbox_module, "WRITE_WAIT_S", 0.05)
+    monkeypatch.setattr(outbox_module, "CLOSE_WAIT_S", 0.05)
+    outbox = Outbox(path, clock.time)
+    disk.answers.clear()
+    started_s = time.monotonic()
+    fill(outbox, 50)
+    assert outbox.pending == 50
+    with pytest.raises(OutboxError, match="does not answer"):
+        outbox.prune(0, 0)
+    outbox.close()
+    assert time.monotonic() - started_s < 10
+    assert "left behind" in caplog.text
+    disk.answers.set()
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "vigil-outbox-disk"]
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_another_program_that_holds_the_database_delays_only_the_disk(path: Path, clock: ManualClock) -> None:
+    with Outbox(path, clock.time) as outbox:
+        fill(outbox, 1)
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        fill(outbox, 2)
+        assert (outbox.pending, outbox.last_seq) == (2, 3)
+        assert seqs(outbox) == [1, 2, 3]
+        other.execute("ROLLBACK")
+        other.close()
+        wait_until(lambda: outbox.pending == 0)
+        assert seqs(outbox) == [1, 2, 3]
+
+
+def test_a_history_reads_beside_the_writer_on_a_thread_of_its_own(path: Path, clock: ManualClock) -> None:
+    with Outbox(path, clock.time) as outbox, ThreadPoolExecutor(1) as pool:
+        history = OutboxHistory(outbox)
+        seen: list[int] = []
+        for number in range(1, 51):
+            fill(outbox, 1)
+            kept = pool.submit(history.since, 0, 1000).result()
+            assert kept.last_seq == number
+            seen.append(len(kept.alerts))
+        assert seen == list(range(1, 51))
+        assert outbox.pending == 0
+        history.close()
+
+
+def test_a_network_file_system_is_refused_with_a_reason(
+    path: Path, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"1 0 0:1 / {tmp_path} rw - nfs4 server:/export rw\n")
+    monkeypatch.setattr(filesystem, "MOUNTS", mounts)
+    with pytest.raises(OutboxError, match=r"network file system \(nfs4\).*local disk with --data"):
+        Outbox(path, clock.time)
+    assert not path.exists()
+
+
+FULL_DISK = """
+import sys, time
+from pathlib import Path
+from stream import outbox as outbox_module, outbox_file
+from stream.outbox import Outbox
+from tests.unit.stream.feed.made import an_alert
+from {module} import {limit} as limit
+outbox_module.RETRY_S = 0.05
+folder = Path(sys.argv[1])
+with Outbox(folder / "outbox.sqlite3", time.time) as outbox:
+    release = limit(folder)
+    for number in range(2000):
+        assert outbox.append(an_alert(explanation="x" * 1000)).seq == number + 1
+        if outbox.pending >= 20:
+            break
+    assert len(outbox.since(0, 5000)) == outbox.last_seq
+    assert outbox.pending >= 20, "it never was full"
+    release()
+    for _ in range(1000):
+        if not outbox.pending:
+            break
+        time.sleep(0.01)
+    assert not outbox.pending
+    assert [m.seq for m in outbox.since(0, 5000)] == list(range(1, outbox.last_seq + 1))
+print("caught up", outbox.last_seq)
+"""
+
+
+def file_size_limit(folder: Path) -> Callable[[], None]:
+    """No file of this process may grow beyond a size, until what is returned is called."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def ballast(folder: Path) -> Callable[[], None]:
+    """Fill a small disk but for little, until what is returned is called."""
+    filler = folder / "ballast"
+    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    filler.write_bytes(bytes(free - 200_000))
+    return filler.unlink
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits files as Linux does")
+@pytest.mark.parametrize("limit", ["file_size_limit", "ballast"])
+def test_a_full_disk_is_survived_and_caught_up_with_when_there_is_room_again(tmp_path: Path, limit: str) -> None:
+    """Once with files that may not grow, once with a real disk of four megabytes, where one can be mounted."""
+    command = [
+        sys.executable,
+        "-c",
+        FULL_DISK.format(module="tests.unit.stream.test_outbox", limit=limit),
+        str(tmp_path),
+    ]
+    if limit == "ballast":
+        mount = f'mount -t tmpfs -o size=4m vigil {tmp_path} && exec "$@"'
+        alone = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+        if subprocess.run([*alone, mount, "sh", "true"], capture_output=True).returncode:
+            pytest.skip("no disk can be mounted here")
+        command = [*alone, mount, "sh", *command]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=REPO, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("caught up")
+
+
+OF_VERSION_0_1 = (
+    b'{"schema":"vigil.alert/1","seq":1,"epoch":"E","type":"new","id":"E1","camera":"front","time":10.5,'
+    b'"start_time":9.0,"severity":"alert","score":0.8,"top_score":0.9,"threshold":0.6,"timing":{"frame_time":10.0,'
+    b'"window_end":10.5,"scored_time":10.7,"published_time":10.8},"model":{"scorer":"motion","name":"motion"}}'
+)
+
+
+def test_alerts_that_other_versions_wrote_are_read_or_left_out(
+    path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    Outbox(path, clock.time).close()
+    db = sqlite3.connect(path)
+    newer = OF_VERSION_0_1.replace(b"vigil.alert/1", b"vigil.alert/9")
+    db.executemany("INSERT INTO alerts VALUES (?, 1.0, ?, 'new', ?)", [(1, "E1", OF_VERSION_0_1), (2, "E2", newer)])
+    db.commit()
+    db.close()
+    with Outbox(path, clock.time) as outbox:
+        assert outbox.since(0) == [an_alert(seq=1, epoch="E")]
+        assert [message.id for message in outbox.open_events()] == ["E1"]
+        assert outbox.append(an_alert()).seq == 3
+    assert "alert 2 of the outbox is left out" in caplog.text

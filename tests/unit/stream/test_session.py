@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -306,6 +307,23 @@ def test_a_scene_that_wakes_after_key_frames_closer_than_its_long_windows_need_i
     assert CameraState.OFFLINE not in bench.run()
     (full,) = [w for w in bench.windows if w.tier is Tier.FULL]
     assert [f.slot for f in full.frames][-2:] == [112, 120]
+
+
+def test_a_live_camera_whose_clock_jumps_or_picture_changes_its_size_is_in_trouble_for_a_while() -> None:
+    small = replace(INFO, width=160, height=90)
+    source = FakeSource([INFO, *pictures(2.0), *pictures(20.0, start_s=500.0), small, *pictures(33.0, start_s=520.0)])
+    bench = Bench([source])
+    told: list[str | None] = []
+
+    def look() -> None:
+        bench.tick(1 / 30)()
+        fault = bench.stats.trouble.fault if bench.stats.trouble else None
+        if told[-1:] != [fault]:
+            told.append(fault)
+
+    source._on_item = look
+    assert bench.run()[:3] == [CameraState.CONNECTING, CameraState.LIVE, CameraState.LIVE]
+    assert told == [None, "clock_jump", "resized", None]
 
 
 def test_stop_ends_a_session_that_waits_to_try_again() -> None:

@@ -125,6 +125,36 @@ def test_setting_the_machines_clock_moves_the_epoch_and_not_the_stream(set_by_s:
     assert after.time_s == pytest.approx(EPOCH + set_by_s + 1.0, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("live", "raw", "step_s", "jumps"),
+    [
+        (True, [0.0, 0.1, 50.0, 50.1], 0.1, 1),  # ahead of time
+        (True, [60.0, 60.1, 50.0, 50.1], 0.1, 1),
+        (True, [None, 5000.0, 5000.1], 0.1, 0),  # RTSP's first picture
+        (True, [0.0, 5.0, 10.0], 5.0, 0),  # as time goes
+        (True, [n * 0.4 for n in range(500)], 0.1, 1),  # four times too fast, for good
+        (False, [0.0, 0.1, 50.0, 50.1, 0.0], 0.1, 0),
+    ],
+)
+def test_a_clock_jumped_when_a_live_streams_own_stamps_are_wrong(
+    live: bool, raw: list[float | None], step_s: float, jumps: int
+) -> None:
+    stamps = known(run(StreamClock(live=live), raw, step_s=step_s))
+    assert sum(stamp.jumped for stamp in stamps) == jumps
+    assert all(stamp.broke for stamp in stamps if stamp.jumped)
+
+
+def test_pictures_that_are_lost_or_held_up_on_the_way_are_no_jump() -> None:
+    clock = StreamClock(live=True)
+    before = run(clock, [n / 10 for n in range(20)], step_s=0.1)
+    lost = run(clock, [8.0 + n / 10 for n in range(20)], step_s=0.1, start_s=8.0)
+    held_up = run(clock, [10.0 + n / 10 for n in range(20)], step_s=0.001, start_s=16.0)
+    held_up_and_lost = run(clock, [15.0 + n / 10 for n in range(20)], step_s=0.001, start_s=20.0)
+    stamps = known([*before, *lost, *held_up, *held_up_and_lost])
+    assert {stamp.segment for stamp in stamps} == {0, 1, 2}
+    assert not any(stamp.jumped for stamp in stamps)
+
+
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=80), st.booleans())
 def test_whatever_the_stamps_time_moves_forward_within_a_segment(raw: list[float | None], live: bool) -> None:
     last: Stamp | None = None

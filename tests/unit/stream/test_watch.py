@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ import av
 import msgspec
 import pytest
 
-from engine.errors import FeedError, SourceError, SourceFault, UsageError
+from engine.errors import DeviceLostError, FeedError, SourceError, SourceFault, UsageError
 from engine.recorded import RecordedScorer
-from engine.scorer import Scorer
-from engine.scripted import Answer, ScriptedScorer
-from engine.types import Box, Judgement, Window
+from engine.scorer import Explanation, Request, Scorer
+from engine.scripted import Answer, ScriptedLanguageScorer, ScriptedScorer
+from engine.types import Box, Definition, Judgement, Window
 from stream.alerts import KEPT_S
 from stream.clock import ManualClock
 from stream.config import CameraConfig, WatchConfig, from_mapping
@@ -36,6 +36,7 @@ from tests.unit.stream.feed import made
 from tests.unit.stream.heard import Heard
 from tests.unit.stream.test_session import INFO
 
+WINDOW = {"length": "500ms", "stride": "500ms", "frames": 4}
 SCENE = "synthetic://?size=160x90&fps=10&events=none&duration={}"
 ALERTS = {"cooldown": 0, "merge_gap": "1s", "close_hold": "1s"}
 
@@ -319,3 +320,90 @@ def test_a_recorded_run_is_answered_again_as_it_was(tmp_path: Path) -> None:
 def test_a_source_that_makes_no_sense_is_refused_before_anything_is_started(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="seed"):
         Watch(config(tmp_path, {"front": {"source": "synthetic://?sede=3"}}), rising([]))
+
+
+def telling(scores: Sequence[Answer], explain: Callable[[Request], Explanation]) -> ScriptedLanguageScorer:
+    """A scorer that scores first and explains afterwards, when it is asked to."""
+    return ScriptedLanguageScorer(scores, explain, frame_size=(64, 36))
+
+
+def sentence(request: Request) -> Explanation:
+    if request.said:
+        return Explanation("In short: " + " ".join(request.said))
+    return Explanation(f"Seen at {request.score}.", boxes=(Box(0.1, 0.1, 0.5, 0.5, "it"),))
+
+
+def test_an_event_opens_without_words_is_explained_while_it_goes_on_and_ends_with_a_summary(tmp_path: Path) -> None:
+    # The pace of a camera: at full pace a file is over before anything can be said.
+    settings = config(tmp_path, {"front": {"source": SCENE.format(7), "pace": "realtime", "window": WINDOW}})
+    scorer = telling([0.1] * 2 + [0.7] * 4 + [0.95] * 4 + [0.1] * 4, sentence)
+    heard = watch(settings, scorer)
+    new, *updates, end = heard.alerts
+    assert (new.type, new.explanation, new.explanation_state, new.boxes) == ("new", None, "pending", ())
+    told = [(alert.explanation, alert.explanation_state) for alert in updates]
+    assert ("Seen at 0.7.", "provisional") in told
+    assert told[-1] == ("Seen at 0.95.", "provisional")
+    assert updates[-1].boxes[0].label == "it"
+    assert (end.type, end.explanation_state) == ("end", "final")
+    assert end.explanation == "In short: Seen at 0.7. Seen at 0.95."
+    assert {alert.id for alert in heard.alerts} == {new.id}
+    assert new.model.prompt_sha256 == scorer.info_for(Definition()).prompt_sha256
+
+
+def test_each_definition_has_its_own_scores_and_events_and_the_alert_names_it(tmp_path: Path) -> None:
+    definitions = [{"name": "fire", "text": "smoke or fire"}, {"name": "helmet", "text": "no helmet", "open": 0.9}]
+    settings = config(
+        tmp_path,
+        {"front": {"source": SCENE.format(7), "definitions": definitions, "alerts": ALERTS | {"alert": 0.95}}},
+        scorer={"kind": "recorded", "responses": "scripted"},
+    )
+    fire, helmet = [0.1, 0.7, 0.7, 0.1, 0.1, 0.1, 0.1], [0.2, 0.8, 0.1, 0.1, 0.92, 0.1, 0.1]
+    judged = [Judgement(a, further={"helmet": Judgement(b)}) for a, b in zip(fire, helmet, strict=True)]
+    scorer = telling(judged, sentence)
+    heard = watch(settings, scorer)
+    assert [definition.name for definition in scorer.definitions["front"]] == ["fire", "helmet"]
+    by_definition = {name: [s.score for s in heard.scores if s.definition == name] for name in ("fire", "helmet")}
+    assert by_definition == {"fire": fire, "helmet": helmet}
+    assert [(a.definition, a.threshold) for a in heard.alerts if a.type == "new"] == [("fire", 0.6), ("helmet", 0.9)]
+    assert len({a.model.prompt_sha256 for a in heard.alerts}) == 2
+    assert all(request.definition.name in ("fire", "helmet") for request in scorer.requests)
+
+
+def test_a_scorer_that_was_not_asked_by_a_definition_leaves_its_score_unknown(tmp_path: Path) -> None:
+    settings = config(
+        tmp_path,
+        {"front": {"source": SCENE.format(2), "definitions": ["a fire", "a fall"]}},
+        scorer={"kind": "recorded", "responses": "scripted"},
+    )
+    heard = watch(settings, rising([0.1, 0.2]))
+    fall = [score for score in heard.scores if score.definition == "a fall"]
+    assert [score.score for score in fall] == [None, None]
+    assert fall[0].reason == "the scorer was not asked about a fall"
+
+
+def test_an_explanation_that_fails_costs_the_alert_nothing(tmp_path: Path) -> None:
+    def fail(_request: Request) -> Explanation:
+        raise ValueError("no words today")
+
+    heard = watch(
+        config(tmp_path, {"front": {"source": SCENE.format(6)}}), telling([0.1, 0.9, 0.9, 0.1, 0.1, 0.1], fail)
+    )
+    assert [(alert.type, alert.explanation) for alert in heard.alerts] == [("new", None), ("end", None)]
+    assert heard.alerts[-1].explanation_state == "final"
+
+
+def test_a_lost_device_ends_the_watch_and_leaves_its_events_open_for_the_next_process(tmp_path: Path) -> None:
+    def lose(window: Window) -> Answer:
+        if window.index >= 4:
+            raise DeviceLostError("the GPU fell off the bus", advice="Vigil has to be started again")
+        return 0.9
+
+    settings = config(tmp_path, {"front": {"source": SCENE.format(20)}})
+    with pytest.raises(DeviceLostError) as caught:
+        watch(settings, ScriptedScorer(lose))
+    assert caught.value.exit_code == 75
+    with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
+        assert len(outbox.open_events()) == 1
+    watch(settings, rising([0.1] * 20))
+    with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
+        assert [(alert.type, alert.end_reason) for alert in outbox.since(0)] == [("new", None), ("end", "restart")]

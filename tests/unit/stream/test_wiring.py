@@ -1,17 +1,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from engine.cleaning import Identity
 from engine.errors import CheckpointError, UsageError
+from engine.memory import Floats
 from engine.motion import MotionScorer
+from engine.prompts.questions import VERA_UCF_CRIME
+from engine.scorer import Explanation, Request
+from engine.scripted import ScriptedLanguageScorer, ScriptedScorer
+from engine.types import Definition, Judgement
 from stream.cli.watch import _overrides
 from stream.config import from_mapping
 from stream.config.models import InternVL2ScorerConfig
-from stream.wiring import make_scorer
+from stream.wiring import make_cleaner, make_scorer, with_cleaning
 
 TINY = Path(__file__).parents[3].parent / "shared" / "data" / "internvl2"
 
@@ -25,16 +33,24 @@ def test_the_scorer_is_motion_unless_another_is_asked_for() -> None:
 
 
 def test_a_model_on_the_command_line_means_internvl2() -> None:
-    tree = _overrides([], None, None, "some/model", None, None, None, None)
+    tree = _overrides([], None, None, "some/model", None, None, None, None, None, None)
     config = from_mapping(tree)
     assert isinstance(config.scorer, InternVL2ScorerConfig)
     assert (config.scorer.model, config.scorer.scoring) == ("some/model", "likelihood")
 
 
+def test_guiding_questions_are_a_list_or_a_published_set() -> None:
+    own = from_mapping(internvl2(questions=["Who is there?"])).scorer
+    published = from_mapping(internvl2(questions="vera-ucf-crime")).scorer
+    assert isinstance(own, InternVL2ScorerConfig)
+    assert isinstance(published, InternVL2ScorerConfig)
+    assert (own.questions, published.questions) == (("Who is there?",), VERA_UCF_CRIME)
+
+
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        ({"definition": "see <image>"}, "scorer: a definition or question holds '<image>'"),
+        ({"definition": "smoke"}, "scorer.definition: unknown key"),
         ({"questions": ["<|im_end|>"]}, "scorer: a definition or question holds '<|'"),
         ({"scoring": "guess"}, "scorer.scoring: must be likelihood, scale, thresholds or faithful, not 'guess'"),
         ({"explain_above": 2}, "scorer.explain_above"),
@@ -73,3 +89,43 @@ def test_a_checkpoint_becomes_a_scorer_that_says_which_it_is(name: str) -> None:
     assert (scorer.info.scorer, scorer.info.name) == ("internvl2", name)
     assert scorer.frame_size == (56, 56)
     scorer.close()
+
+
+def said(_request: Request) -> Explanation:
+    return Explanation("It burns.")
+
+
+def test_without_weights_to_compare_with_the_log_says_that_cleaning_is_off_and_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scorer = ScriptedLanguageScorer([], said)
+    config = from_mapping(internvl2() | {"clip": {"weights": "nowhere.safetensors"}})
+    assert with_cleaning(scorer, config) == (scorer, None)
+    assert "cleaning is off: " in caplog.text
+
+
+def test_a_scorer_without_words_has_nothing_to_clean(caplog: pytest.LogCaptureFixture) -> None:
+    scorer = ScriptedScorer([])
+    assert with_cleaning(scorer, from_mapping({})) == (scorer, None)
+    assert not caplog.text
+
+
+class Letters:
+    """Sentences as how often they have an `a` and a `b`."""
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        counts = np.array([[text.count("a") + 0.01, text.count("b")] for text in texts])
+        return np.asarray(counts / np.linalg.norm(counts, axis=1, keepdims=True))
+
+
+def test_a_window_takes_over_the_words_that_fit_it_and_keeps_its_own_score() -> None:
+    camera = from_mapping(internvl2() | {"cameras": {"front": {"source": "0"}}}).cameras["front"]
+    cleaner = make_cleaner(camera.cleaning, Definition(), Letters())
+    cleaner.push(Judgement(0.9, "bb bb bb", vector=np.array([0, 1], np.float32)))
+    cleaned = cleaner.push(Judgement(0.7, "aa aa aa", vector=np.array([0, 1], np.float32))).now
+    assert (cleaned.score, cleaned.text) == (0.7, "bb bb bb")
+
+
+def test_without_vectors_nothing_is_cleaned() -> None:
+    camera = from_mapping(internvl2() | {"cameras": {"front": {"source": "0"}}}).cameras["front"]
+    assert isinstance(make_cleaner(camera.cleaning, Definition(), None), Identity)

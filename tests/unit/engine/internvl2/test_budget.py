@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -68,6 +68,30 @@ def test_the_budget_grows_back_when_memory_is_there_again() -> None:
     assert sizes == [1] * (GROW_AFTER - 3) + [2] * GROW_AFTER + [4] * GROW_AFTER + [8] * 3
     budget.spend(range(20), 1, device.square)
     assert device.batches[-3:] == [8, 8, 4]
+
+
+class InSteps(Device):
+    """Gives half of a batch's results in its second step and the others in its third, where memory may run out."""
+
+    def squares(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+        yield ()
+        half = len(numbers) // 2
+        yield [number**2 for number in numbers[:half]]
+        yield self.square(numbers)[half:]
+
+
+def test_work_in_steps_gives_each_result_when_it_is_finished_and_once() -> None:
+    device = InSteps(100)
+    steps = list(TokenBudget(4).in_steps(range(6), 1, device.squares))
+    assert steps == [(), [0, 1], [4, 9], (), [16], [25]]
+
+
+def test_work_in_steps_that_runs_out_of_memory_goes_on_after_what_was_finished() -> None:
+    device = InSteps(3)
+    steps = list(TokenBudget(8).in_steps(range(8), 1, device.squares))
+    assert [result for results in steps for result in results] == [number**2 for number in range(8)]
+    assert device.batches[0] == 8
+    assert max(device.batches[1:]) == 4
 
 
 def test_when_memory_does_not_suffice_for_one_it_is_an_error_that_says_what_to_do() -> None:

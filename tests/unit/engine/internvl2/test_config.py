@@ -102,7 +102,10 @@ def test_what_the_file_leaves_out_is_what_the_authors_classes_take(tmp_path: Pat
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"model_type": "internvl"}, "converted to transformers' own format: give the original one"),
+        (
+            {"model_type": "internvl", "text_config": {"model_type": "qwen3"}},
+            "own format and has the language model 'qwen3', .*: give the original checkpoint",
+        ),
         ({"model_type": "llava"}, "no InternVL2 checkpoint .*'llava'"),
         ({"ps_version": "v1"}, "ps_version 'v1'"),
         ({"without": ("ps_version",)}, "ps_version 'v1'"),

@@ -10,7 +10,6 @@ pytest.importorskip("sentencepiece", reason="needs the vlm extra")
 
 import torch
 
-from engine.errors import ScorerError
 from engine.internvl2.features import FrameFeatures
 from engine.internvl2.load import InternVL2
 from engine.types import Window
@@ -88,18 +87,32 @@ def test_memory_is_bounded_and_what_was_given_up_is_computed_again(internvl2: In
 def test_what_is_remembered_holds_no_more_memory_than_its_own(internvl2: InternVL2) -> None:
     features = FrameFeatures(internvl2, 100)
     features.of([window(SIDE, 0, camera=f"camera-{number}") for number in range(5)])
-    kept = [each for camera in features._cameras.values() for each in camera.values()]
+    kept = [each for camera in features._cache._cameras.values() for each in camera.values()]
     assert len(kept) == 20
     assert all(each.untyped_storage().nbytes() == each.numel() * each.element_size() for each in kept)
 
 
-def test_a_frame_of_another_size_is_an_error(internvl2: InternVL2) -> None:
-    with pytest.raises(ScorerError, match="not of 28 x 28 pixels"):
-        FrameFeatures(internvl2, 1).of([window(32)])
+def test_frames_of_any_size_are_squashed_to_the_models(internvl2: InternVL2) -> None:
+    windows = [window(56), window(SIDE, camera="yard"), window(20, camera="door")]
+    found = FrameFeatures(internvl2, 100).of(windows)
+    assert (found[1] - plain(internvl2, windows)[1]).abs().max() < 2e-5
+    assert (found - plain(internvl2, windows)).abs().max() < 0.01  # a step of 8 bits in some pixels
+
+
+def test_a_window_that_was_scored_before_is_served_and_changes_nothing(internvl2: InternVL2) -> None:
+    features = FrameFeatures(internvl2, 9)
+    features.of([window(SIDE, 6), window(SIDE, 6, camera="yard")])
+    kept = {name: dict(camera) for name, camera in features._cache._cameras.items()}
+    for old in (window(SIDE, 4), window(SIDE, 0, camera="yard"), window(SIDE, 0, camera="gone")):
+        assert (features.of([old], keep=False) - plain(internvl2, [old])).abs().max() < 2e-5
+    assert features.computed == 8 + 2 + 4 + 4
+    assert list(features._cache._cameras) == list(kept)
+    assert all(features._cache._cameras[name] == camera for name, camera in kept.items())
 
 
 def test_the_size_of_the_checkpoint_is_a_path_of_pixels_equal_to_the_bit(internvl2: InternVL2, tmp_path: Path) -> None:
     from engine.internvl2.pixels import normalised, to_pixels
 
     images = [frame.image.copy() for frame in window(SIDE).frames]
-    assert torch.equal(normalised(torch.stack([torch.from_numpy(image) for image in images])), to_pixels(images, SIDE))
+    stacked = torch.stack([torch.from_numpy(image) for image in images])
+    assert torch.equal(normalised(stacked, SIDE), to_pixels(images, SIDE))

@@ -281,6 +281,15 @@ def test_rotary_frequencies_that_old_files_hold_are_passed_over(tmp_path: Path) 
     assert torch.equal(logits(loaded(write(tmp_path / "old", values, old))), logits(new))
 
 
+def test_both_models_take_the_attention_that_was_asked_for(tmp_path: Path) -> None:
+    values = config(QWEN2)
+    write(tmp_path, values, tensors(values))
+    for wanted in ("sdpa", "eager"):
+        model = load(tmp_path, dtype=torch.float32, device=torch.device("cpu"), attention=wanted).model.model
+        assert model.vision_tower.config._attn_implementation == wanted
+        assert model.language_model.config._attn_implementation == wanted
+
+
 def test_an_attention_or_a_device_that_is_not_there_is_bad_usage(tmp_path: Path) -> None:
     values = config(QWEN2)
     write(tmp_path, values, tensors(values))

@@ -15,15 +15,15 @@ import torch
 from engine.internvl2.features import FrameFeatures
 from engine.internvl2.load import InternVL2
 from engine.internvl2.plain import PlainReading
-from engine.internvl2.reading import Reading
-from engine.internvl2.scoring import Question, Scoring, Wording, questions, rest_of_reply, whole_reply
+from engine.internvl2.reading import Reading, Seen
 from engine.prompts.texts import prompt_text
-from engine.types import Window
+from engine.scoring import Question, Scoring, Wording, questions, rest_of_reply, whole_reply
+from engine.types import Definition, Window
 from tests.unit.engine.internvl2.checkpoints import SHARED, config, loaded, tensors, write
 from tests.unit.engine.internvl2.windows import window
 
 TOLERANCE = 2e-5
-WORDING = Wording("a man with a car", ("Who is there?",))
+WORDING = Wording(Definition(text="a man with a car"), ("Who is there?",))
 SHORT = [  # with which a model of 64 positions is left room
     Question("Is the gate open?", answers=("Yes", "No")),
     Question("Is the gate shut?", "It ", answers=("is", "was not")),
@@ -105,6 +105,38 @@ def test_windows_of_different_length_are_read_with_one_beginning(own: tuple[Inte
         assert largest_difference(own, SHORT, windows) < TOLERANCE
 
 
+def test_no_token_is_passed_twice(own: tuple[InternVL2, InternVL2], monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = Reading(own[0], prompt_text("task"))
+    exam = reading.exam(SHORT)
+    passes: list[int] = []
+    forward = reading._forward
+
+    def counted(seen: Seen, embedded: torch.Tensor, *more: torch.Tensor) -> torch.Tensor:
+        passes.append(embedded.shape[1])
+        return forward(seen, embedded, *more)
+
+    monkeypatch.setattr(reading, "_forward", counted)
+    with torch.inference_mode():
+        for frames in (4, 2):
+            seen = reading.see(FrameFeatures(own[0], 0).of([window(28, frames=frames)]), frames)
+            reading.weigh(seen, exam)
+            reading.write(seen, [0], [Question("Who?")], 3)
+    picture = reading.length(4) - reading.length(3)
+    asked = [exam.length, reading.length_after(Question("Who?")), 1, 1]
+    assert passes[1:5] == passes[6:] == asked
+    assert passes[0] - passes[5] == 2 * picture
+    assert passes[0] < 4 * picture, "not what stands before the first picture"
+
+
+def test_what_questions_by_several_definitions_share_is_laid_out_once(own: tuple[InternVL2, InternVL2]) -> None:
+    reading = Reading(own[0], "Look.")
+    definitions = [Definition(text=text) for text in ("smoke or fire", "a crowd", "a man without a helmet")]
+    each = [questions(Scoring.LIKELIHOOD, Wording(definition)) for definition in definitions]
+    alone = [reading.exam(asked).length for asked in each]
+    together = reading.exam([question for asked in each for question in asked]).length
+    assert max(alone) < together < max(alone) + 3 * 60 < sum(alone)
+
+
 def test_replies_are_those_of_whole_passes(own: tuple[InternVL2, InternVL2]) -> None:
     internvl2, roomy = own
     reading, plain = Reading(internvl2, "Look."), PlainReading(roomy, "Look.")
@@ -114,8 +146,8 @@ def test_replies_are_those_of_whole_passes(own: tuple[InternVL2, InternVL2]) -> 
     with torch.inference_mode():
         seen = reading.see(features.of(windows), 4)
         reading.weigh(seen, reading.exam(SHORT))  # leaves nothing behind
-        some = reading.write(seen, [2, 0], asked, 12)
-        every = reading.write(seen, range(4), asked, 12)
+        some = reading.write(seen, [2, 0], [asked] * 2, 12)
+        every = reading.write(seen, range(4), [asked] * 4, 12)
     expected = [plain.write(window, asked, 12) for window in windows]
     assert every == expected
     assert some == [expected[2], expected[0]]
@@ -133,7 +165,49 @@ def test_replies_of_the_shared_checkpoints_are_those_of_whole_passes(
     reading, plain = Reading(internvl2, task), PlainReading(roomy, task)
     with torch.inference_mode():
         seen = reading.see(FrameFeatures(internvl2, 0).of(windows), 4)
-        assert reading.write(seen, [0, 1], asked, 10) == [plain.write(window, asked, 10) for window in windows]
+        assert reading.write(seen, [0, 1], [asked] * 2, 10) == [plain.write(window, asked, 10) for window in windows]
+
+
+def test_replies_to_questions_of_different_length_are_written_together(own: tuple[InternVL2, InternVL2]) -> None:
+    internvl2, roomy = own
+    reading, plain = Reading(internvl2, "Look."), PlainReading(roomy, "Look.")
+    windows = overlapping(28)
+    asked = [Question("Is it?"), Question("Is the gate in front of the house open?", "It "), Question("Who?", "```\n")]
+    lengths = [reading.length_after(question) for question in asked]
+    assert len(set(lengths)) == 3
+    with torch.inference_mode():
+        seen = reading.see(FrameFeatures(internvl2, 0).of(windows), 4)
+        found = reading.write(seen, [3, 1, 1], asked, 12)
+    assert found == [plain.write(windows[row], each, 12) for row, each in zip([3, 1, 1], asked, strict=True)]
+    assert all(found)
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3], [2, 0]])
+def test_writing_takes_steps_and_leaves_nothing_behind(own: tuple[InternVL2, InternVL2], rows: list[int]) -> None:
+    reading = Reading(own[0], "Look.")
+    exam = reading.exam(SHORT)
+    asked = [Question("Is the gate open?")] * len(rows)
+    with torch.inference_mode():
+        seen = reading.see(FrameFeatures(own[0], 0).of(overlapping(28)), 4)
+        before = reading.weigh(seen, exam)
+        steps = list(reading.writing(seen, rows, asked, 20))
+        assert [len(step) for step in steps] == [0, 0, len(rows)]
+        assert steps[-1] == reading.write(seen, rows, asked, 20)
+        assert torch.equal(reading.weigh(seen, exam), before)
+
+
+def test_windows_are_picked_by_row_and_all_of_them_without_a_copy(own: tuple[InternVL2, InternVL2]) -> None:
+    reading = Reading(own[0], "Look.")
+    exam = reading.exam(SHORT)
+    with torch.inference_mode():
+        seen = reading.see(FrameFeatures(own[0], 0).of(overlapping(28)), 4)
+        every = reading.weigh(seen, exam)
+        picked = reading.weigh(seen.pick([3, 1]), exam)
+        assert (picked - every[[3, 1]]).abs().max() < TOLERANCE
+        assert (every[0] - every[3]).abs().max() > 20 * TOLERANCE
+        assert torch.equal(reading.weigh(seen, exam), every)
+    assert seen.pick([0, 1, 2, 3]) is seen
+    assert seen.pick([1, 0, 2, 3]) is not seen
 
 
 def test_a_reply_ends_where_the_model_stops(own: tuple[InternVL2, InternVL2]) -> None:
@@ -144,10 +218,10 @@ def test_a_reply_ends_where_the_model_stops(own: tuple[InternVL2, InternVL2]) ->
     asked = Question("What happens?")
     with torch.inference_mode():
         seen = reading.see(FrameFeatures(internvl2, 0).of([window(28)]), 4)
-        before, kept = reading.write(seen, [0], asked, 40), head[stop].clone()
+        before, kept = reading.write(seen, [0], [asked], 40), head[stop].clone()
         head[stop] = head.abs().max(dim=0).values * 100 * torch.sign(head[stop])
         try:
-            after = reading.write(seen, [0], asked, 40)
+            after = reading.write(seen, [0], [asked], 40)
         finally:
             head[stop] = kept
     assert before[0].startswith(after[0])

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,29 +15,32 @@ pytest.importorskip("sentencepiece", reason="needs the vlm extra")
 
 import torch
 
-from engine.errors import ScorerError, UsageError
+from engine.errors import DeviceLostError, ScorerError, UsageError
 from engine.internvl2 import scorer as scorer_module
 from engine.internvl2.load import InternVL2
 from engine.internvl2.plain import PlainReading
 from engine.internvl2.scorer import InternVL2Scorer, InternVL2Settings
-from engine.internvl2.scoring import Scoring, Wording, questions, rest_of_reply, scores
 from engine.prompts.texts import prompt_text
 from engine.replies import sentence_of
-from engine.types import Window
+from engine.scorer import LanguageScorer, Request
+from engine.scoring import USUAL, Question, Scoring, Wording, questions, rest_of_reply, scores
+from engine.types import Definition, Judgement, Window
 from engine.worker import judge
-from tests.unit.engine.internvl2.checkpoints import config, loaded, tensors, write
+from tests.unit.engine.internvl2.checkpoints import lively
 from tests.unit.engine.internvl2.windows import window
 
 SIDE = 28
 ALWAYS = 0.0  # explain above
 
 
+SMOKE = Definition("smoke", "smoke or fire")
+CROWD = Definition("crowd", "many people in one place", ignore="people who wait for a bus")
+NO_DOGS = Definition("no dogs", ignore="dogs")
+
+
 @pytest.fixture(scope="module")
 def internvl2(tmp_path_factory: pytest.TempPathFactory) -> InternVL2:
-    # No more tokens than the tokenizer knows, and larger numbers, so that windows are told apart.
-    values = config("InternLM2ForCausalLM", llm_config__vocab_size=296)
-    weights = {name: tensor * 1.5 for name, tensor in tensors(values, seed=3).items()}
-    return loaded(write(tmp_path_factory.mktemp("model"), values, weights))
+    return lively(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture
@@ -92,10 +97,10 @@ class Saying:
 
     def __init__(self, *texts: str) -> None:
         self.texts = texts
-        self.openings: list[tuple[str, list[int]]] = []
+        self.openings: list[tuple[list[str], list[int]]] = []
 
-    def __call__(self, _seen: Any, rows: Sequence[int], question: Any, _most_tokens: int) -> list[str]:
-        self.openings.append((question.opening, list(rows)))
+    def __call__(self, _seen: Any, rows: Sequence[int], asked: Sequence[Question], _most_tokens: int) -> list[str]:
+        self.openings.append(([question.opening for question in asked], list(rows)))
         return [self.texts[row] for row in rows]
 
 
@@ -109,7 +114,7 @@ def test_faithful_takes_the_written_verdict_and_nothing_else(
     assert [each.score for each in judgements] == [1.0, 0.0, None, None]
     assert [each.text for each in judgements] == ["A man falls.", "A car parks.", None, None]
     assert judgements[2].reason == "the model's reply has no verdict"
-    assert says.openings == [("", [0, 1, 2, 3])]
+    assert says.openings == [([""] * 4, [0, 1, 2, 3])]
 
 
 def test_a_sentence_is_written_after_the_verdict_that_the_score_means(
@@ -123,7 +128,8 @@ def test_a_sentence_is_written_after_the_verdict_that_the_score_means(
     judgements = scorer.score([window(SIDE, first) for first in range(4)])
     assert [each.score for each in judgements] == pytest.approx([0.9, 0.1, 0.3, 0.5])
     assert [each.text for each in judgements] == ["A man falls.", None, "A car parks.", None]
-    assert says.openings == [("```\nAnomalous scenes.\n", [0, 3]), ("```\nNormal scenes.\n", [2])]
+    anomalous, normal = (f"```\n{word} scenes.\n" for word in ("Anomalous", "Normal"))
+    assert says.openings == [([anomalous, normal, anomalous], [0, 2, 3])]
 
 
 def test_numbers_that_are_none_make_a_window_unknown_and_leave_the_others(
@@ -183,23 +189,276 @@ def test_frames_are_computed_once_for_all_windows_that_they_are_in(make: Callabl
     assert scorer._features.computed == 9 + 4
 
 
-def test_alerts_can_be_traced_to_the_model_and_every_word_of_the_prompt(make: Callable[..., InternVL2Scorer]) -> None:
-    info = make().info
-    assert (info.scorer, info.name) == ("internvl2", "tiny")
-    others = [
-        make(wording=Wording("smoke")),
-        make(wording=Wording(questions=("What moves?",))),
-        *(make(scoring=scoring) for scoring in Scoring if scoring is not Scoring.LIKELIHOOD),
+# ---- definitions ----
+
+
+def near(score: float | None) -> Any:
+    """Equal in its logarithm: the tiny model's scores may be tiny themselves."""
+    return pytest.approx(score, rel=2e-4, abs=0)
+
+
+def own_scores(scorer: InternVL2Scorer, windows: Sequence[Window]) -> list[dict[str, float | None]]:
+    """The scores of each window by its definitions' names; the first one's is called "first"."""
+    judgements = scorer.score(windows)
+    return [
+        {"first": each.score} | {name: further.score for name, further in each.further.items()} for each in judgements
     ]
-    hashes = [info.prompt_sha256, *(other.info.prompt_sha256 for other in others)]
+
+
+@pytest.mark.parametrize("scoring", [Scoring.LIKELIHOOD, Scoring.SCALE, Scoring.THRESHOLDS])
+def test_every_definition_has_the_score_of_whole_passes_also_where_cameras_have_others(
+    internvl2: InternVL2, make: Callable[..., InternVL2Scorer], monkeypatch: pytest.MonkeyPatch, scoring: Scoring
+) -> None:
+    scorer = make(scoring=scoring)
+    scorer.define("front", [SMOKE, CROWD, USUAL])
+    scorer.define("yard", [NO_DOGS])
+    scorer.define("door", [SMOKE, CROWD, USUAL])
+    windows = [window(SIDE, first, camera=name) for first in (0, 2) for name in ("front", "yard", "gate", "door")]
+    see, seen = scorer._reading.see, []
+
+    def counted(features: torch.Tensor, frames: int) -> Any:
+        seen.append(len(features))
+        return see(features, frames)
+
+    monkeypatch.setattr(scorer._reading, "see", counted)
+    found = own_scores(scorer, windows)
+    assert seen == [8], "all windows are read in one batch, once"
+    assert [list(each) for each in found] == [["first", "crowd", "default"], ["first"], ["first"], [*found[0]]] * 2
+    plain = PlainReading(internvl2, prompt_text("task"))
+    expected: list[float] = []
+    asked = [(SMOKE, CROWD, USUAL), (NO_DOGS,), (USUAL,)]
+    for judged, own, definitions in zip(windows[:3], found, asked, strict=False):
+        for value, definition in zip(own.values(), definitions, strict=True):
+            likelihoods = plain.weigh(judged, questions(scoring, Wording(definition)))
+            expected.append(float(scores(scoring, likelihoods[None])[0]))
+            assert value == near(expected[-1])
+    expected.sort()
+    assert all(high != near(low) for low, high in itertools.pairwise(expected)), "all must be told apart"
+
+
+def test_a_definition_has_the_same_score_alone_and_among_others(make: Callable[..., InternVL2Scorer]) -> None:
+    among, alone = make(), make()
+    among.define("front", [USUAL, CROWD, SMOKE])
+    alone.define("front", [SMOKE])
+    for first in range(3):
+        (together,), (single,) = (own_scores(scorer, [window(SIDE, first)]) for scorer in (among, alone))
+        assert together["smoke"] == near(single["first"])
+
+
+def test_guiding_questions_are_asked_whatever_the_definition(
+    internvl2: InternVL2, make: Callable[..., InternVL2Scorer]
+) -> None:
+    scorer = make(questions=("Who is there?",))
+    scorer.define("front", [USUAL, SMOKE])
+    (judgement,) = scorer.score([window(SIDE)])
+    plain = PlainReading(internvl2, prompt_text("task"))
+    for judged, definition in ((judgement, USUAL), (judgement.further["smoke"], SMOKE)):
+        asked = questions(Scoring.LIKELIHOOD, Wording(definition, ("Who is there?",)))
+        assert judged.score == near(float(scores(Scoring.LIKELIHOOD, plain.weigh(window(SIDE), asked)[None])[0]))
+
+
+def test_definitions_count_from_the_next_window_on_and_are_laid_out_once(
+    make: Callable[..., InternVL2Scorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = make()
+    exam, laid_out = scorer._reading.exam, []
+
+    def counted(asked: Sequence[Question]) -> Any:
+        laid_out.append(len(asked))
+        return exam(asked)
+
+    monkeypatch.setattr(scorer._reading, "exam", counted)
+    names = []
+    for definitions in ([USUAL], [SMOKE, CROWD], [SMOKE], [SMOKE, CROWD]):
+        scorer.define("front", definitions)
+        names += [list(each) for each in own_scores(scorer, [window(SIDE), window(SIDE, 1)])]
+    assert names[::2] == names[1::2] == [["first"], ["first", "crowd"], ["first"], ["first", "crowd"]]
+    assert laid_out == [1, 2, 1]
+    usual = make().score([window(SIDE)])[0].score
+    assert scorer.score([window(SIDE)])[0].score != near(usual)
+    scorer.forget("front")
+    assert scorer.score([window(SIDE)])[0].score == near(usual)
+
+
+def test_what_is_kept_of_definitions_is_bounded(
+    make: Callable[..., InternVL2Scorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorer_module, "KEPT_EXAMS", 3)
+    scorer = make()
+    for number in range(6):
+        scorer.define("front", [Definition(text=f"number {number}")])
+        scorer.score([window(SIDE)])
+        scorer.info_for(Definition(text=f"number {number}"))
+    assert scorer._exam.cache_info().currsize == scorer._info.cache_info().currsize == 3
+    scorer.close()
+    assert scorer._exam.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize(
+    ("definitions", "problem"),
+    [
+        ([], "camera front needs a definition"),
+        ([SMOKE, Definition("smoke", "steam")], "no two of one name"),
+        ([Definition(text="see <image>")], "takes for a command"),
+    ],
+)
+def test_definitions_that_make_no_sense_are_refused_and_leave_those_before(
+    make: Callable[..., InternVL2Scorer], definitions: list[Definition], problem: str
+) -> None:
+    scorer = make()
+    scorer.define("front", [USUAL, CROWD])
+    with pytest.raises(UsageError, match=problem):
+        scorer.define("front", definitions)
+    assert list(own_scores(scorer, [window(SIDE)])[0]) == ["first", "crowd"]
+
+
+def test_definitions_may_change_in_other_threads_while_windows_are_scored(make: Callable[..., InternVL2Scorer]) -> None:
+    scorer = make()
+    choices = [[USUAL], [SMOKE, CROWD], [CROWD, USUAL, SMOKE]]
+    expected = {1: set[str](), 2: {"crowd"}, 3: {"default", "smoke"}}
+
+    def change(turn: int) -> None:
+        scorer.define("front", choices[turn % 3])
+        assert scorer.info_for(choices[turn % 3][0]).scorer == "internvl2"
+
+    with ThreadPoolExecutor(2) as pool:
+        changes = pool.map(change, range(300))
+        for first in range(20):
+            for judgement in scorer.score([window(SIDE, first), window(SIDE, first + 1)]):
+                assert set(judgement.further) == expected[1 + len(judgement.further)]
+        list(changes)
+
+
+def test_numbers_that_are_none_make_one_definition_unknown_and_leave_the_others(
+    make: Callable[..., InternVL2Scorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = make(explain_above=ALWAYS)
+    scorer.define("front", [SMOKE, CROWD])
+    halves, none = [-1.0, -1.0], [-1.0, math.nan]
+    likelihoods = torch.tensor([[none, halves], [halves, none], [halves, halves]])
+    monkeypatch.setattr(scorer._reading, "weigh", lambda _seen, _exam: likelihoods)
+    judgements = scorer.score([window(SIDE, first) for first in range(3)])
+    assert [(each.score, each.further["crowd"].score) for each in judgements] == [(None, 0.5), (0.5, None), (0.5, 0.5)]
+    for unknown in (judgements[0], judgements[1].further["crowd"]):
+        assert (unknown.reason, unknown.text) == ("the model's numbers are not finite", None)
+    assert judgements[0].further["crowd"].text
+
+
+def test_faithful_has_a_reply_written_by_each_definition(
+    make: Callable[..., InternVL2Scorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = make(scoring=Scoring.FAITHFUL)
+    scorer.define("front", [SMOKE, CROWD])
+    replies = {
+        "smoke": "Normal scenes. A car parks.",
+        "people": "Anomalous scenes. A queue.",
+        "usual": "No.",
+    }
+    asked_of: list[int] = []
+
+    def write(_seen: Any, rows: Sequence[int], asked: Sequence[Question], _most_tokens: int) -> list[str]:
+        asked_of.append(len(rows))
+        about = [question.text.partition("abnormal:")[2] for question in asked]
+        return [next((replies[word] for word in ("smoke", "people") if word in text[:20]), "No.") for text in about]
+
+    monkeypatch.setattr(scorer._reading, "write", write)
+    first, second = scorer.score([window(SIDE), window(SIDE, camera="yard")])
+    assert (first.score, first.text) == (0.0, "A car parks.")
+    assert (first.further["crowd"].score, first.further["crowd"].text) == (1.0, "A queue.")
+    assert (second.score, second.reason, dict(second.further)) == (None, "the model's reply has no verdict", {})
+    assert asked_of == [2, 1]
+
+
+def test_without_a_bound_no_window_gets_a_sentence_and_with_one_each_definition_its_own(
+    internvl2: InternVL2, make: Callable[..., InternVL2Scorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorer_module, "SENTENCE_TOKENS", 8)
+    quiet, telling = make(), make(explain_above=ALWAYS)
+    plain = PlainReading(internvl2, prompt_text("task"))
+    for scorer in (quiet, telling):
+        scorer.define("front", [SMOKE, CROWD])
+    (silent,), (judgement,) = (scorer.score([window(SIDE)]) for scorer in (quiet, telling))
+    assert (silent.text, silent.further["crowd"].text) == (None, None)
+    for judged, definition in ((judgement, SMOKE), (judgement.further["crowd"], CROWD)):
+        asked = rest_of_reply(Wording(definition), anomalous=(judged.score or 0) >= 0.5)
+        assert judged.text == sentence_of(plain.write(window(SIDE), asked, 8))
+        assert judged.text
+
+
+def test_explaining_in_between_leaves_scores_as_they_are(make: Callable[..., InternVL2Scorer]) -> None:
+    def scored(scorer: InternVL2Scorer, first: int) -> list[Judgement]:
+        return list(scorer.score([window(SIDE, first), window(SIDE, first, camera="yard")]))
+
+    undisturbed, disturbed = make(kept_frames=10), make(kept_frames=10)
+    for scorer in (undisturbed, disturbed):
+        scorer.define("yard", [CROWD, SMOKE])
+    expected = [scored(undisturbed, first) for first in range(0, 12, 2)]
+    found = [scored(disturbed, 0)]
+    old = window(SIDE, 0).copy()
+    requests = [
+        Request(old, USUAL, 0.9, boxes=True),
+        Request(window(SIDE, 0, camera="yard", frames=3).copy(), CROWD, 0.1),
+        Request(old, USUAL, 0.7, said=("It burns.", "It burns more.")),
+    ]
+    steps = disturbed.explain(requests)
+    told: set[int] = set()
+    for first in range(2, 12, 2):
+        told |= set(next(steps, {}))
+        found.append(scored(disturbed, first))
+    told |= {place for step in steps for place in step}
+    assert found == expected, "to the bit"
+    assert told == {0, 1, 2}
+
+
+# ---- the device ----
+
+
+def test_a_lost_device_is_told_apart_from_other_faults(
+    make: Callable[..., InternVL2Scorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = make()
+
+    def lost(*_: Any) -> Any:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    requests = [Request(window(SIDE), USUAL, 0.9)]
+    steps = scorer.explain(requests)
+    next(steps)
+    monkeypatch.setattr(scorer._reading, "_forward", lost)
+    with pytest.raises(DeviceLostError, match="illegal memory access"):
+        next(steps)
+    with pytest.raises(DeviceLostError, match="illegal memory access"):
+        next(scorer.explain(requests))
+    with pytest.raises(DeviceLostError, match="illegal memory access"):
+        scorer.score([window(SIDE)])
+
+
+def test_it_takes_definitions_and_writes_sentences(make: Callable[..., InternVL2Scorer]) -> None:
+    assert isinstance(make(), LanguageScorer)
+
+
+def test_alerts_can_be_traced_to_the_model_and_every_word_of_the_prompt(make: Callable[..., InternVL2Scorer]) -> None:
+    scorer = make()
+    assert (scorer.info.scorer, scorer.info.name) == ("internvl2", "tiny")
+    assert scorer.info == scorer.info_for(USUAL)
+    others = [
+        *(scorer.info_for(definition) for definition in (SMOKE, CROWD, NO_DOGS)),
+        make(questions=("What moves?",)).info,
+        make(questions=("What moves?",)).info_for(SMOKE),
+        *(make(scoring=scoring).info for scoring in Scoring if scoring is not Scoring.LIKELIHOOD),
+    ]
+    hashes = [scorer.info.prompt_sha256, *(other.prompt_sha256 for other in others)]
     assert len(set(hashes)) == len(hashes)
     assert all(len(each or "") == 64 for each in hashes)
-    assert make(explain_above=0.9).info == info
+    assert make(explain_above=0.9).info == scorer.info
+    assert scorer.info_for(Definition("another name", SMOKE.text)) == scorer.info_for(SMOKE)
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(UsageError, match="batch_tokens"):
         InternVL2Settings(batch_tokens=0)
+    with pytest.raises(UsageError, match="takes for a command"):
+        InternVL2Settings(questions=("Is there <image>?",))
 
 
 def test_half_precision_gives_scores_too(internvl2: InternVL2, make: Callable[..., InternVL2Scorer]) -> None:

@@ -103,7 +103,12 @@ def test_a_partial_evaluation_must_be_allowed_and_an_empty_one_never_is() -> Non
     assert partial.required(allow_missing=True) is partial
     with pytest.raises(ConfigError, match="only 1 of 2 videos \\(1 missing\\) can be evaluated") as caught:
         partial.required(allow_missing=False)
-    assert caught.value.problems == ("b: missing", "x: there, but not annotated")
+    assert caught.value.problems == ("b: missing", "x: there, but not annotated", str(caught.value))
+    training = match([video("a"), video("b")], ["a", *map(str, range(800))])
+    with pytest.raises(ConfigError) as caught:
+        training.required(allow_missing=False)
+    assert len(caught.value.problems) == 8
+    assert "and 795 more that are not annotated" in caught.value.problems
     with pytest.raises(ConfigError, match="only 0 of 1 videos"):
         match([video("a")], []).required(allow_missing=True)
 

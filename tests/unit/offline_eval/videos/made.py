@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,16 +13,28 @@ from engine.types import Box, Judgement, ModelInfo
 from offline_eval.datasets.base import Video
 from offline_eval.datasets.matching import Coverage, match
 from offline_eval.videos.records import Finished, Run, WindowRecord
+from offline_eval.videos.scorers import Recipe, configured
 from offline_eval.videos.store import StoredVideo, read_videos
+from stream.config import from_mapping
 from tests.unit.stream.clips import encode
 
 RUN = Run.of("made", ModelInfo("motion", "motion"), {"window": "grid", "window.fps": "8"})
 
 
+def motion(**defaults: Any) -> Recipe:
+    return configured(from_mapping({"defaults": defaults}))
+
+
+def recorded(path: Path) -> Recipe:
+    return configured(from_mapping({"scorer": {"kind": "recorded", "responses": str(path)}}))
+
+
 def stored(name: str, scores: Sequence[float | None] = (0.1, None, 0.9)) -> StoredVideo:
     """A finished video with a window a second; the abnormal ones say more."""
-    records = [WindowRecord.of(meta(name, index), judged(score), 0.25) for index, score in enumerate(scores)]
-    return StoredVideo(Finished(name, len(records), 8 * len(records), 1000, 1.5), tuple(records))
+    records = [
+        WindowRecord.of(meta(name, index), 8 * index + 7, judged(score), 0.25) for index, score in enumerate(scores)
+    ]
+    return StoredVideo(Finished(name, len(records), 8 * len(records), 8 * len(records), 1000, 1.5), tuple(records))
 
 
 def meta(name: str, index: int, segment: int = 0) -> WindowMeta:
@@ -51,8 +63,9 @@ def without_timings(folder: Path) -> dict[str, list[object]]:
     """What a store holds of each video, but for how long things took."""
     found: dict[str, list[object]] = {}
     for video in read_videos(folder):
-        windows = [(window.window, window.judgement) for window in video.windows]
-        found[video.name] = [video.finished.windows, video.finished.pictures, video.finished.bytes, *windows]
+        windows = [(window.window, window.frame, window.judgement) for window in video.windows]
+        finished = video.finished
+        found[video.name] = [finished.windows, finished.frames, finished.pictures, finished.bytes, *windows]
     return found
 
 

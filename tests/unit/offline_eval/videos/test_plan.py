@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.errors import UsageError
 from engine.windows import WindowPlan
 from offline_eval.datasets.base import Video
-from offline_eval.videos.plan import Plan, RawSegments, Shard, plan_settings
+from offline_eval.videos.plan import OfflineCentredWindows, Plan, RawSegments, Shard, plan_settings
 
 LENGTHS = st.dictionaries(st.text(min_size=1), st.integers(1, 10_000), min_size=1, max_size=30)
 
@@ -44,5 +44,6 @@ def test_every_value_of_a_plan_is_among_its_settings() -> None:
         WindowPlan(stride_s=0.5),
         RawSegments(),
         RawSegments(pictures=4),
+        OfflineCentredWindows(),
     ]
     assert len({str(plan_settings(plan)) for plan in plans}) == len(plans)

@@ -19,10 +19,10 @@ from offline_eval.methods.corevad import segment_pictures, segments
 from offline_eval.videos.decode import VideoReading
 from offline_eval.videos.plan import Plan, RawSegments, Shard
 from offline_eval.videos.run import LocalReplayer, Summary, replay_videos
-from offline_eval.videos.scorers import Recipe, motion, recorded
+from offline_eval.videos.scorers import Recipe
 from offline_eval.videos.store import read_run, read_videos
 from stream.responses import ResponseWriter
-from tests.unit.offline_eval.videos.made import Heard, folder_of, without_timings
+from tests.unit.offline_eval.videos.made import Heard, folder_of, motion, recorded, without_timings
 from tests.unit.stream.clips import pictures
 
 

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from offline_eval.responses import read_responses
+from offline_eval.material import read_sentences
 from offline_eval.vectors import write_vectors
 from stream.cli import run
 from stream.config import load
@@ -29,7 +30,7 @@ def benchmark(tmp_path: Path) -> list[str]:
 @pytest.fixture
 def vectors(benchmark: list[str], tmp_path: Path) -> str:
     path = tmp_path / "vectors.npz"
-    write_vectors(path, read_responses(Path(benchmark[-1])), WordEncoder(), "words")
+    write_vectors(path, read_sentences(Path(benchmark[-1])), WordEncoder(), "words")
     return str(path)
 
 
@@ -93,7 +94,7 @@ def test_tuning_writes_a_file_that_replay_and_watch_take(
     options = ["--method", "online", "--vectors", vectors, "--config", str(config), "--resamples", "0", "--json"]
     assert run(["replay", *benchmark, *options]) == 0
     settings = printed(capsys)["settings"]
-    assert settings["parameters"] == "smoothing and alerts from tuned.yaml"
+    assert settings["parameters"] == "smoothing, cleaning and alerts from tuned.yaml"
     assert f"open {load(config).defaults.alerts.open}," in settings["alerts"]
 
 
@@ -111,7 +112,10 @@ def test_sentence_vectors_need_an_encoder(
     [
         (["ucf-crim", "--method", "corevad"], "no data set is called 'ucf-crim': did you mean ucf-crime?"),
         (["ucf-crime", "--method", "corevat"], "no method is called 'corevat': there are online, corevad-raw, "),
-        (["ucf-crime", "--method", "corevad", "--vectors", "v"], "corevad takes neither --vectors nor --config"),
+        (
+            ["ucf-crime", "--method", "corevad", "--vectors", "v"],
+            "corevad takes no --vectors: they are for --method online",
+        ),
         (["ucf-crime"], "Missing option '--method'."),
         (["tune", "ucf-crime", "--out", "x", "--parts", "mood"], "no part is called 'mood'"),
     ],
@@ -139,3 +143,22 @@ def test_whoever_asks_for_nothing_gets_the_help(capsys: pytest.CaptureFixture[st
     assert run(["replay"]) == 2
     said = capsys.readouterr().err
     assert all(word in said for word in ("DATASET", "compare", "tune", "embed"))
+
+
+def test_vera_is_measured_from_its_initial_scores_and_features(
+    benchmark: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotated = json.loads(Path(benchmark[2]).read_text())
+    counts = {each["video"]: (each["length"] + 15) // 16 for each in annotated}
+    scores, features = tmp_path / "scores.json", tmp_path / "features.npz"
+    scores.write_text(json.dumps({name: [index % 2 for index in range(count)] for name, count in counts.items()}))
+    rows = {name: np.random.default_rng(0).normal(size=(count, 4)) for name, count in counts.items()}
+    np.savez(features, **rows)  # type: ignore[arg-type]
+    method = ["--features", str(features), "--method", "vera"]
+    assert run(["replay", *benchmark[:3], "--responses", str(scores), *method, "--resamples", "0", "--json"]) == 0
+    found = printed(capsys)
+    assert (found["method"], found["final_stage"]) == ("vera", "gaussian_15_10_position_prior")
+    assert found["settings"]["features"].startswith("features.npz (sha256 ")
+    videos = ["--videos", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert run(["replay", *benchmark[:3], *videos, *method]) == 2
+    assert "--features has no use" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterable
 from importlib import metadata
+from pathlib import Path
 
 import av
 import pytest
@@ -82,6 +83,57 @@ def test_a_gpu_is_there_and_usable_or_not(
     found = only(software.gpu())
     assert found.verdict is verdict
     assert words in found.message
+
+
+@pytest.mark.parametrize(
+    ("weights", "says", "verdict", "words"),
+    [
+        ("off", None, OK, "off, as configured"),
+        ("openai", ["/there/clip.safetensors", "", ""], OK, "CLIP's ViT-B-16 with /there/clip.safetensors"),
+        ("openai", [None, "not in the cache", "they are fetched"], WARNING, "not ready: not in the cache"),
+        ("openai", [], WARNING, "open_clip does not load"),
+    ],
+)
+def test_cleaning_is_ready_or_not_or_off(
+    monkeypatch: pytest.MonkeyPatch,
+    weights: str,
+    says: list[str | None] | None,
+    verdict: Verdict,
+    words: str,
+) -> None:
+    """`says` is what the search for the weights finds; empty when open_clip is broken, None when nothing is asked."""
+    monkeypatch.setattr(software, "find_spec", lambda name: object())
+
+    def answer(command: list[str], limit_s: float) -> str | None:
+        assert says is not None
+        assert command[-2:] == ["ViT-B-16", weights]
+        return f"chatter\n{json.dumps(says)}" if says else None
+
+    monkeypatch.setattr(software, "ask", answer)
+    found = only(software.cleaning("ViT-B-16", weights))
+    assert found.verdict is verdict
+    assert words in found.message
+
+
+def test_cleaning_is_off_without_open_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(software, "find_spec", lambda name: None)
+    found = only(software.cleaning("ViT-B-16", "openai"))
+    assert found.verdict is OK
+    assert "open_clip is not installed" in found.message
+    assert "vlm" in found.advice
+
+
+def test_the_search_for_the_weights_of_cleaning_fetches_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("open_clip", reason="needs the vlm extra")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    found = only(software.cleaning("ViT-B-16", "openai"))
+    assert found.verdict is WARNING
+    assert "not in the cache" in found.message
+    assert "are not there" in only(software.cleaning("ViT-B-16", str(tmp_path / "no.safetensors"))).message
+    assert list(tmp_path.rglob("*.safetensors*")) == []
+    assert "no model 'ViT-B-61'" in only(software.cleaning("ViT-B-61", "openai")).message
 
 
 def test_extras_are_whole_absent_or_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -5,43 +6,54 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import FeedError, UsageError
+from stream.feed.catch_up import PAGE_ALERTS
+from stream.feed.events import (
+    SILENT_AFTER_S,
+    Event,
+    Garbage,
+    Link,
+    Missed,
+    NoCatchUp,
+    Received,
+    Restarted,
+    Since,
+)
 from stream.feed.messages import (
     AlertMessage,
     Kind,
     Message,
+    ScoreMessage,
     StatusMessage,
     encode,
     encode_sequence,
     topic_of,
 )
-from stream.feed.tracker import (
-    SILENT_AFTER_S,
-    WAITING_AFTER_S,
-    Event,
-    Garbage,
-    Link,
-    Missed,
-    Received,
-    Restarted,
-    Tracker,
-)
+from stream.feed.tracker import WAITING_AFTER_S, Tracker
 from tests.unit.stream.feed import made
 
 ENDPOINT = "tcp://127.0.0.1:5557"
 
 
-def an_alert(camera: str = "front", run: str = "A") -> AlertMessage:
-    return made.an_alert(camera=camera, run=run)
+def an_alert(camera: str = "front", **changes: object) -> AlertMessage:
+    return made.an_alert(camera=camera, run="A", **changes)
 
 
-def a_status(alerts_sent: int = 0) -> StatusMessage:
-    return made.a_status(alerts_sent=alerts_sent, run="A")
+def a_score(camera: str = "front", run: str = "A") -> ScoreMessage:
+    return ScoreMessage(camera=camera, time=1, pts_s=1, segment=0, index=0, raw=None, cleaned=None, score=None, run=run)
+
+
+def a_status(**changes: object) -> StatusMessage:
+    return made.a_status(run="A", epoch="E", **changes)
 
 
 def a_tracker(
-    kinds: Sequence[Kind] = ("alerts",), cameras: Sequence[str] | None = None, timeout_s: float | None = None
+    kinds: Sequence[Kind] = ("alerts",),
+    cameras: Sequence[str] | None = None,
+    timeout_s: float | None = None,
+    since: Since = "now",
+    catch_up: str | None = None,
 ) -> Tracker:
-    return Tracker(ENDPOINT, kinds, cameras, timeout_s, 0.0)
+    return Tracker(ENDPOINT, kinds, cameras, timeout_s, 0.0, since=since, catch_up=catch_up)
 
 
 def frames(message: Message, sequence: int) -> list[bytes]:
@@ -74,50 +86,74 @@ def test_who_joins_late_has_missed_nothing() -> None:
     assert notices(tracker.take(frames(an_alert(), 901), 1.0)) == []
 
 
-def test_a_gap_is_told_before_the_message_after_it() -> None:
-    tracker = a_tracker()
-    tracker.take(frames(an_alert(), 1), 1.0)
-    first, second = tracker.take(frames(an_alert(), 5), 1.0)
-    assert first == Missed("alerts/front/", 3)
+def test_a_gap_in_scores_is_told_before_the_score_after_it() -> None:
+    tracker = a_tracker(("scores",))
+    tracker.take(frames(a_score(), 1), 1.0)
+    first, second = tracker.take(frames(a_score(), 5), 1.0)
+    assert first == Missed("scores/front/", 3)
     assert isinstance(second, Received)
 
 
-def test_gaps_are_counted_per_camera() -> None:
-    tracker = a_tracker()
-    tracker.take(frames(an_alert(), 1), 1.0)
-    tracker.take(frames(an_alert("back"), 7), 1.0)
-    assert notices(tracker.take(frames(an_alert(), 2), 1.0)) == []
-    assert notices(tracker.take(frames(an_alert("back"), 9), 1.0)) == [Missed("alerts/back/", 1)]
+def test_gaps_in_scores_are_counted_per_camera() -> None:
+    tracker = a_tracker(("scores",))
+    tracker.take(frames(a_score(), 1), 1.0)
+    tracker.take(frames(a_score("back"), 7), 1.0)
+    assert notices(tracker.take(frames(a_score(), 2), 1.0)) == []
+    assert notices(tracker.take(frames(a_score("back"), 9), 1.0)) == [Missed("scores/back/", 1)]
 
 
 @settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=60))
-def test_received_and_missed_add_up_to_sent(arrives: list[bool]) -> None:
-    tracker = a_tracker()
-    tracker.take(frames(a_status(0), 1), 0.0)
+def test_scores_received_and_missed_add_up_to_those_sent(arrives: list[bool]) -> None:
+    tracker = a_tracker(("scores",))
+    tracker.take(frames(a_score(), 1), 0.0)
     received = missed = 0
-    for sequence, does in enumerate(arrives, start=1):
-        for event in tracker.take(frames(an_alert(), sequence), 0.0) if does else []:
+    for sequence, does in enumerate([*arrives, True], start=2):
+        for event in tracker.take(frames(a_score(), sequence), 0.0) if does else []:
             received += isinstance(event, Received)
             missed += event.count if isinstance(event, Missed) else 0
-    for event in tracker.take(frames(a_status(len(arrives)), 2), 0.0):
-        missed += event.count if isinstance(event, Missed) else 0
-    assert received == sum(arrives)
-    assert received + missed == len(arrives)
+    assert received == sum(arrives) + 1
+    assert received + missed == len(arrives) + 1
 
 
-def test_a_status_reveals_that_the_last_alerts_were_lost_and_they_are_told_once() -> None:
-    tracker = a_tracker()
-    tracker.take(frames(an_alert(), 3), 1.0)
-    assert tracker.take(frames(a_status(5), 1), 1.0) == [Missed("alerts/front/", 2)]
-    assert tracker.take(frames(a_status(5), 2), 1.0) == []
-    assert notices(tracker.take(frames(an_alert(), 6), 1.0)) == []
+def test_an_alert_that_is_lost_is_asked_for_where_the_publisher_says_under_the_host_it_is_reached_by() -> None:
+    tracker = a_tracker(("alerts",))
+    tracker.connected(0.0)
+    tracker.take(frames(a_status(last_alert_seq=3, catch_up="tcp://127.0.0.2:7777"), 1), 0.0)
+    assert tracker.ask(0.0) is None
+    tracker.take(frames(a_status(last_alert_seq=4, catch_up="tcp://127.0.0.2:7777"), 2), 0.0)
+    address, request = tracker.ask(0.0) or ("", b"")
+    assert address == "tcp://127.0.0.1:7777"
+    assert json.loads(request) == {"schema": "vigil.range/1", "after": 3, "cameras": None, "limit": PAGE_ALERTS}
 
 
-def test_the_first_alert_of_a_known_camera_is_missed_too() -> None:
-    tracker = a_tracker()
-    assert tracker.take(frames(a_status(0), 8), 1.0) == []
-    assert notices(tracker.take(frames(an_alert(), 2), 1.0)) == [Missed("alerts/front/", 1)]
+def test_an_address_for_catch_up_that_is_given_wins_over_the_one_that_is_told() -> None:
+    tracker = a_tracker(since="all", catch_up="tcp://127.0.0.1:9")
+    tracker.connected(0.0)
+    tracker.take(frames(a_status(last_alert_seq=3, catch_up="tcp://127.0.0.1:7777"), 1), 0.0)
+    address, _ = tracker.ask(0.0) or ("", b"")
+    assert address == "tcp://127.0.0.1:9"
+
+
+def test_an_address_that_is_given_and_makes_no_sense_is_refused() -> None:
+    with pytest.raises(UsageError, match="no address of a feed"):
+        a_tracker(catch_up="nonsense")
+
+
+@pytest.mark.parametrize("told", ["", "nonsense", "tcp://host", "udp://127.0.0.1:5"])
+def test_an_address_for_catch_up_that_makes_no_sense_is_none(told: str) -> None:
+    tracker = a_tracker(since="all")
+    tracker.connected(0.0)
+    events = tracker.take(frames(a_status(last_alert_seq=3, catch_up=told), 1), 0.0)
+    assert events == [NoCatchUp("the publisher has no catch-up"), Missed("alerts/", 3)]
+
+
+def test_who_wants_one_camera_hears_all_alerts_and_is_handed_its_own() -> None:
+    tracker = a_tracker(("alerts",), ["front"])
+    assert tracker.topics == ["alerts/", "status/"]
+    mine, other = an_alert(seq=2, epoch="E"), an_alert("back", seq=1, epoch="E")
+    assert tracker.take(frames(other, 1), 1.0) == []
+    assert tracker.take(frames(mine, 1), 1.0) == [Received("alerts/front/", 1, mine)]
 
 
 def test_only_what_was_asked_for_is_handed_out_or_missed() -> None:
@@ -127,11 +163,11 @@ def test_only_what_was_asked_for_is_handed_out_or_missed() -> None:
 
 
 def test_another_run_is_no_gap_but_what_it_said_meanwhile_is() -> None:
-    tracker = a_tracker()
-    tracker.take(frames(an_alert(), 70), 1.0)
-    assert notices(tracker.take(frames(an_alert(run="B"), 1), 2.0)) == [Restarted("B")]
-    events = notices(tracker.take(frames(an_alert(run="C"), 3), 3.0))
-    assert events == [Restarted("C"), Missed("alerts/front/", 2)]
+    tracker = a_tracker(("scores",))
+    tracker.take(frames(a_score(), 70), 1.0)
+    assert notices(tracker.take(frames(a_score(run="B"), 1), 2.0)) == [Restarted("B")]
+    events = notices(tracker.take(frames(a_score(run="C"), 3), 3.0))
+    assert events == [Restarted("C"), Missed("scores/front/", 2)]
 
 
 def garbage() -> list[list[bytes]]:
@@ -160,11 +196,11 @@ def test_garbage_is_told_and_survived(wire: list[bytes]) -> None:
 
 
 def test_a_message_that_could_not_be_read_is_not_missed_as_well() -> None:
-    tracker = a_tracker()
-    tracker.take(frames(an_alert(), 1), 1.0)
-    unreadable = [*frames(an_alert(), 2)[:2], b'{"schema": "vigil.alert/9"}']
+    tracker = a_tracker(("scores",))
+    tracker.take(frames(a_score(), 1), 1.0)
+    unreadable = [*frames(a_score(), 2)[:2], b'{"schema": "vigil.score/9"}']
     assert len(tracker.take(unreadable, 1.0)) == 1
-    assert notices(tracker.take(frames(an_alert(), 3), 1.0)) == []
+    assert notices(tracker.take(frames(a_score(), 3), 1.0)) == []
 
 
 @settings(deadline=None)
@@ -211,7 +247,7 @@ def test_the_timeout_counts_from_the_last_message_asked_for_not_from_heartbeats(
     tracker = a_tracker(timeout_s=3.0)
     tracker.connected(0.0)
     tracker.take(frames(an_alert(), 1), 2.0)
-    tracker.take(frames(a_status(1), 1), 4.0)
+    tracker.take(frames(a_status(), 1), 4.0)
     assert tracker.wait_s(4.0) == 1.0
     assert tracker.tick(4.9) == []
     with pytest.raises(FeedError, match=r"no message from tcp://127.0.0.1:5557 in 3 s.*said nothing"):

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from engine.errors import UsageError
-from engine.internvl2.scoring import FENCE, Scoring, Wording, questions, rest_of_reply, scores, whole_reply
+from engine.scoring import (
+    FENCE,
+    Scoring,
+    Wording,
+    questions,
+    rest_of_reply,
+    scores,
+    summary,
+    whereabouts,
+    whole_reply,
+)
+from engine.types import Definition
 
 
 def logs(*shares: list[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -52,13 +63,15 @@ def test_scores_lie_between_0_and_1_and_stay_unknown_when_numbers_are_none(scori
 
 @pytest.mark.parametrize("scoring", [Scoring.LIKELIHOOD, Scoring.SCALE])
 def test_the_definition_is_the_last_thing_that_is_said(scoring: Scoring) -> None:
-    (asked,) = questions(scoring, Wording("a person without a helmet", ("Who is there?", "What moves?")))
+    (asked,) = questions(
+        scoring, Wording(Definition(text="a person without a helmet"), ("Who is there?", "What moves?"))
+    )
     assert asked.text.endswith("What counts as abnormal: a person without a helmet")
     assert "Who is there? What moves?" in asked.text
 
 
 def test_thresholds_differ_only_after_the_definition() -> None:
-    asked = questions(Scoring.THRESHOLDS, Wording("smoke"))
+    asked = questions(Scoring.THRESHOLDS, Wording(Definition(text="smoke")))
     beginnings = {question.text.partition("smoke")[0] for question in asked}
     assert len(asked) == 9
     assert len(beginnings) == 1
@@ -85,6 +98,53 @@ def test_the_reply_that_is_demanded_is_the_one_that_is_begun() -> None:
 @pytest.mark.parametrize("text", ["see <image>", "<|im_end|>", "</s> or not", "<IMG_CONTEXT>"])
 def test_words_that_a_model_takes_for_commands_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="takes for a command"):
-        Wording(text)
+        Wording(Definition(text=text))
+    with pytest.raises(UsageError, match="takes for a command"):
+        Wording(Definition(ignore=text))
     with pytest.raises(UsageError, match="takes for a command"):
         Wording(questions=("What moves?", text))
+
+
+@pytest.mark.parametrize("scoring", [Scoring.LIKELIHOOD, Scoring.SCALE])
+def test_what_is_to_be_ignored_is_said_after_what_counts(scoring: Scoring) -> None:
+    (narrowed,) = questions(scoring, Wording(Definition(text="a theft", ignore="theft of food")))
+    assert narrowed.text.endswith(
+        "What counts as abnormal: a theft\nNever abnormal, whatever else was said: theft of food"
+    )
+    (usual,) = questions(scoring, Wording(Definition(ignore="dogs")))
+    assert "weapon" in usual.text
+    assert usual.text.endswith("whatever else was said: dogs")
+
+
+def test_questions_by_two_definitions_begin_alike_up_to_the_definition() -> None:
+    guided = ("Who is there?",)
+    (one,) = questions(Scoring.LIKELIHOOD, Wording(Definition("a", "smoke"), guided))
+    (other,) = questions(Scoring.LIKELIHOOD, Wording(Definition("b", "a queue"), guided))
+    assert one.text.removesuffix("smoke") == other.text.removesuffix("a queue")
+
+
+def test_a_name_is_for_people_and_not_part_of_what_is_asked() -> None:
+    assert whole_reply(Wording(Definition("a", "smoke"))) == whole_reply(Wording(Definition("b", "smoke")))
+
+
+def test_a_summary_is_asked_of_what_was_said_in_order_and_by_the_definition() -> None:
+    asked = summary(Wording(Definition(text="smoke")), ["A bin glows.", "It burns."])
+    assert "A bin glows. It burns." in asked.text
+    assert asked.text.endswith("What counts as abnormal: smoke")
+    assert (asked.opening, asked.answers) == ("", ())
+
+
+def test_a_place_is_asked_for_by_the_sentence_and_the_reply_is_begun_with_it() -> None:
+    asked = whereabouts("A bin burns.")
+    assert asked.text.endswith("<ref>A bin burns.</ref>")
+    assert asked.opening == "<ref>A bin burns.</ref><box>"
+
+
+@pytest.mark.parametrize("said", ["<image>", "<|im_end|>", "a</s>", "<<IMG_CONTEXT>>", "$definition ${said}"])
+def test_what_a_model_wrote_commands_nothing_when_it_is_told_again(said: str) -> None:
+    marked = summary(Wording(), [said]).text.replace("```", "")
+    assert "<" not in marked
+    inner = whereabouts(said).text.partition("<ref>")[2].partition("</ref>")[0]
+    assert not set("<>") & set(inner)
+    if "$" in said:
+        assert said in inner

@@ -6,6 +6,7 @@ better (Probe-VAD, arXiv 2609.17211). So answers are given to it, and only their
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 
 from engine.errors import UsageError
 from engine.prompts.texts import prompt_text
+from engine.types import Definition
 
 FENCE = "```\n"  # a reply begins with it, as the prompt demands
 THRESHOLDS = tuple(f"{tenths / 10:.1f}" for tenths in range(1, 10))
 DIGITS = tuple("0123456789")
+
+USUAL = Definition()  # the usual crimes, accidents and dangers
 
 _COMMANDS = ("<image>", "<img>", "</img>", "<IMG_CONTEXT>", "<|", "|>", "<s>", "</s>")
 
@@ -35,13 +39,14 @@ class Scoring(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What a user can say in a prompt. `definition` says what counts as abnormal; None is the usual."""
+    """What a user can say in a prompt: what counts as abnormal, and what to look by, as VERA's guiding questions
+    (arXiv 2412.01095). The definition comes last, so that what is asked by several of them begins alike."""
 
-    definition: str | None = None
-    questions: tuple[str, ...] = ()  # to look by, as VERA's (arXiv 2412.01095)
+    definition: Definition = USUAL
+    questions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for text in (self.definition or "", *self.questions):
+        for text in (self.definition.text or "", self.definition.ignore or "", *self.questions):
             if found := next((mark for mark in _COMMANDS if mark in text), None):
                 raise UsageError(f"a definition or question holds {found!r}, which a model takes for a command")
 
@@ -51,9 +56,14 @@ class Wording:
         return prompt_text(
             name,
             questions=prompt_text("questions", list=listed) + "\n" if listed else "",
-            definition=(self.definition or prompt_text("definition")).strip(),
+            definition=self._definition(),
             **values,
         )
+
+    def _definition(self) -> str:
+        abnormal = (self.definition.text or prompt_text("definition")).strip()
+        ignore = (self.definition.ignore or "").strip()
+        return abnormal + "\n" + prompt_text("ignore", ignore=ignore) if ignore else abnormal
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +116,22 @@ def rest_of_reply(wording: Wording, *, anomalous: bool) -> Question:
     """Asks for what is left of a reply whose verdict is known."""
     said = "Anomalous" if anomalous else "Normal"
     return Question(wording.ask("verdict"), f"{FENCE}{said} scenes.\n")
+
+
+def summary(wording: Wording, said: Sequence[str]) -> Question:
+    """Asks for one sentence that sums up an event, of which `said` was said before, oldest first."""
+    return Question(wording.ask("summary", said=_harmless(" ".join(said))))
+
+
+def whereabouts(sentence: str) -> Question:
+    """Asks where in the one frame before it that is what a sentence speaks of; the reply is begun as it always begins.
+
+    The reply goes on with boxes as `engine.grounding` reads them.
+    """
+    reference = f"<ref>{_harmless(sentence)}</ref>"
+    return Question(prompt_text("whereabouts", reference=reference), f"{reference}<box>")
+
+
+def _harmless(text: str) -> str:
+    """What a model wrote, without the marks that commands to it are made with."""
+    return text.translate({ord("<"): " ", ord(">"): " "})

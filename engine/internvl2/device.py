@@ -1,0 +1,43 @@
+"""What holds around every pass on a device, and what the loss of the device is called. Knows no model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from engine.errors import DeviceLostError
+from engine.internvl2.files import one_line
+
+_LOST = "CUDA error"  # how torch begins what CUDA says; after nearly all of it no pass goes well any more
+_MEMORY = ("out of memory", "ALLOC_FAILED")  # but after these
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Without gradients, without cuDNN's attention, and with DeviceLostError where torch says that CUDA is dead.
+
+    cuDNN's kernel is planned anew for each shape, for up to half a second; here the number of windows and the length
+    of what was written differ from pass to pass. The other kernels take any shape as it comes.
+    """
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        with torch.inference_mode():
+            yield
+    except RuntimeError as error:
+        if not _is_lost(error):
+            raise
+        raise DeviceLostError(
+            f"the model's device is gone: {one_line(error)[:200]}",
+            advice="start Vigil again; if this repeats, look at what nvidia-smi and the kernel's log say of it",
+        ) from error
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+def _is_lost(error: RuntimeError) -> bool:
+    if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _MEMORY):
+        return False
+    return isinstance(error, torch.AcceleratorError) or _LOST in str(error)

@@ -1,0 +1,69 @@
+"""The web application: the page, its files, and the API with its description. Knows no watch and no thread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from stream.console.guard import Guard
+from stream.console.problems import DESCRIBED, MEDIA_TYPE, handle_problems
+from stream.console.routes import alerts, cameras, definitions, health, session, stream
+from stream.console.services import BEARER, Services
+
+STATIC = Path(__file__).with_name("static")
+LARGEST_BODY = 256 << 10
+REVALIDATED = {"Cache-Control": "no-cache"}  # asked for again each time, and answered with 304
+
+
+def make_app(services: Services) -> ASGIApp:
+    app = FastAPI(
+        title="Vigil",
+        version=services.view.version,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # they would come from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        max_body_size=LARGEST_BODY,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.state.services = services
+    handle_problems(app)
+    api = APIRouter(prefix="/api", responses=DESCRIBED)
+    for part in (cameras, alerts, stream, definitions, health):
+        api.include_router(part.router, dependencies=[Depends(BEARER)])
+    api.include_router(session.router)
+    app.include_router(api)
+    app.mount("/static", _Static(directory=STATIC))
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return FileResponse(STATIC / "index.html", headers=REVALIDATED)
+
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return _with_problems(described())
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return Guard(app, local_only=services.gate.is_open)
+
+
+class _Static(StaticFiles):
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        response = super().file_response(*arguments, **options)
+        response.headers.update(REVALIDATED)
+        return response
+
+
+def _with_problems(description: dict[str, Any]) -> dict[str, Any]:
+    """FastAPI takes what a problem is like from us, but not its media type."""
+    for path in description["paths"].values():
+        for operation in path.values():
+            problem = operation["responses"]["default"]
+            problem["content"] = {MEDIA_TYPE: next(iter(problem["content"].values()))}
+    return description

@@ -1,0 +1,172 @@
+"""Events: to be looked for, looked at, and marked."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from http import HTTPStatus
+from pathlib import Path as FilePath
+from typing import Annotated, Literal
+
+import anyio.to_thread
+import msgspec
+from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.responses import FileResponse
+
+from stream.console.catalogue import Filed, Wanted
+from stream.console.marks import Mark, add_mark, feedback, marks_of
+from stream.console.models import Event, EventCourse, EventMark, Events, MarkGiven
+from stream.console.problems import Problem
+from stream.console.services import Here, Operator, Services, Viewer
+from stream.evidence.paths import events_folder
+from stream.feed.messages import AlertMessage
+
+router = APIRouter()
+
+LARGEST_SEQ = 2**63 - 1
+Id = Annotated[str, Path(max_length=100)]
+Text = Annotated[str | None, Query(max_length=200)]
+Time = Annotated[float | None, Query(allow_inf_nan=False)]
+
+
+class Mp4Response(FileResponse):
+    media_type = "video/mp4"
+
+
+class JpegFileResponse(FileResponse):
+    media_type = "image/jpeg"
+
+
+class JsonLinesResponse(Response):
+    media_type = "application/jsonl"
+
+
+@router.get("/alerts")
+async def alerts(
+    _account: Viewer,
+    here: Here,
+    before_seq: Annotated[int | None, Query(ge=0, le=LARGEST_SEQ)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    camera: Text = None,
+    definition: Text = None,
+    severity: Text = None,
+    since: Time = None,
+    until: Time = None,
+    q: Annotated[str | None, Query(max_length=200, description="Words of what was said, or how they begin.")] = None,
+    mark: Annotated[Literal["none", "acknowledged", "true", "false"] | None, Query()] = None,
+    open: Annotated[bool | None, Query()] = None,
+) -> Events:
+    """The newest events first, of those that fit everything that is asked for."""
+    wanted = Wanted(
+        before_seq=before_seq,
+        camera=camera,
+        definition=definition,
+        severity=severity,
+        since_s=since,
+        until_s=until,
+        words=q,
+        mark=mark,
+        is_open=open,
+    )
+    filed = await here.disk.do(lambda: here.catalogue.find(wanted, limit + 1))
+    more, filed = len(filed) > limit, filed[:limit]
+    return Events(events=list(map(_event, filed)), next_before_seq=filed[-1].first_seq if more else None)
+
+
+@router.get("/alerts/{event_id}")
+async def alert(_account: Viewer, here: Here, event_id: Id) -> EventCourse:
+    """An event with its whole course."""
+    filed = await _filed(here, event_id)
+    messages = await here.disk.do(lambda: here.catalogue.course(event_id))
+    marks = await here.disk.do(lambda: marks_of(here.db, event_id))
+    return EventCourse(
+        **_event(filed).model_dump(),
+        messages=[msgspec.json.decode(message) for message in messages],
+        marks=list(map(EventMark.of, marks)),
+    )
+
+
+@router.get("/alerts/{event_id}/snapshot.jpg", response_class=JpegFileResponse)
+async def snapshot(_account: Viewer, here: Here, request: Request, event_id: Id) -> Response:
+    filed = await _filed(here, event_id)
+    return await _file(here, request, filed.latest.snapshot, JpegFileResponse, "snapshot")
+
+
+@router.get("/alerts/{event_id}/clip.mp4", response_class=Mp4Response)
+async def clip(_account: Viewer, here: Here, request: Request, event_id: Id) -> Response:
+    """As the camera sent it; in parts, if asked so."""
+    filed = await _filed(here, event_id)
+    return await _file(here, request, filed.latest.clip, Mp4Response, "clip")
+
+
+@router.post("/alerts/{event_id}/mark")
+async def mark(account: Operator, here: Here, event_id: Id, given: MarkGiven) -> Event:
+    """Says something of an event. What was said before is kept."""
+    filed = await _filed(here, event_id)
+    before = filed.mark or Mark(0.0, "", acknowledged=False, verdict=None, note="")
+    said = Mark(
+        time=here.view.clock.time(),
+        by=account.name,
+        acknowledged=before.acknowledged if given.acknowledged is None else given.acknowledged,
+        verdict=given.verdict if "verdict" in given.model_fields_set else before.verdict,
+        note=before.note if given.note is None else given.note,
+    )
+    await here.disk.do(lambda: add_mark(here.db, filed.latest, said))
+    return _event(replace(filed, mark=said))
+
+
+@router.get("/feedback.jsonl", response_class=JsonLinesResponse)
+async def exported(_account: Viewer, here: Here) -> Response:
+    """Every event that was marked, one to a line, as `vigil feedback export` writes it."""
+    return JsonLinesResponse(await here.disk.do(lambda: b"".join(feedback(here.db))))
+
+
+async def _filed(here: Services, event_id: str) -> Filed:
+    found = await here.disk.do(lambda: here.catalogue.event(event_id))
+    if found is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"there is no event {event_id}")
+    return found
+
+
+async def _file(
+    here: Services, request: Request, relative: str | None, kind: type[FileResponse], what: str
+) -> Response:
+    """Only files that an alert names, and only where evidence lies."""
+    path = await anyio.to_thread.run_sync(evidence, here.data, relative)
+    if path is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"there is no {what} of this event: none was made, or it was deleted since")
+    response = kind(path[0], stat_result=path[1], headers={"Cache-Control": "private, no-cache"})
+    if response.headers["etag"] in [each.strip() for each in request.headers.get("if-none-match", "").split(",")]:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": response.headers["etag"]})
+    return response
+
+
+def evidence(data: FilePath, relative: str | None) -> tuple[FilePath, os.stat_result] | None:
+    """The file that an alert names, if it is there and lies where evidence does. Not for an event loop."""
+    if relative is None:
+        return None
+    path = (data / relative).resolve()
+    if not path.is_relative_to(events_folder(data).resolve()):
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (path, found) if stat.S_ISREG(found.st_mode) else None
+
+
+def _event(filed: Filed) -> Event:
+    latest = filed.latest
+    fields = {name: getattr(latest, name) for name in Event.model_fields if name in AlertMessage.__struct_fields__}
+    at = f"/api/alerts/{latest.id}"
+    return Event.model_validate(
+        fields
+        | {
+            "boxes": [msgspec.to_builtins(box) for box in latest.boxes],
+            "model": msgspec.to_builtins(latest.model),
+            "snapshot": f"{at}/snapshot.jpg" if latest.snapshot else None,
+            "clip": f"{at}/clip.mp4" if latest.clip else None,
+            "mark": EventMark.of(filed.mark) if filed.mark else None,
+        }
+    )

@@ -1,0 +1,86 @@
+"""Server-sent events: alerts without a gap, and the newest states and scores."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Header, Query, Response
+
+from stream.console.hub import Key
+from stream.console.live import LiveResponse
+from stream.console.services import Here, Services, Viewer
+
+router = APIRouter()
+
+HEARTBEAT_S = 15.0
+SCORE_EVERY_S = 0.5  # of a camera by a definition
+RECONNECT_MS = 1000
+LARGEST_SEQ = 2**63 - 1
+
+
+class EventStreamResponse(Response):
+    media_type = "text/event-stream"
+
+
+@router.get("/stream", response_class=EventStreamResponse)
+async def stream(
+    _account: Viewer,
+    here: Here,
+    since_seq: Annotated[
+        int | None, Query(ge=0, le=LARGEST_SEQ, description="Begin after this alert; else with what comes.")
+    ] = None,
+    last_event_id: Annotated[str | None, Header(max_length=100, description="Go on where this was told.")] = None,
+) -> Response:
+    """`hello`, then `alert`, `status` and `score` with the feed's messages; alerts have the id `EPOCH:SEQ`."""
+    here.streams.require()
+    begin = _resumed(last_event_id, here.hub.epoch)
+    if begin is None:
+        begin = here.hub.last_seq if since_seq is None else since_seq
+    return LiveResponse(_events(here, min(begin, here.hub.last_seq)), str(EventStreamResponse.media_type), here.streams)
+
+
+def _resumed(last_event_id: str | None, epoch: str) -> int | None:
+    """The alert to go on after; of another outbox nothing was told yet."""
+    told_epoch, _, seq = (last_event_id or "").rpartition(":")
+    if not told_epoch or not (seq.isascii() and seq.isdigit()):
+        return None
+    return int(seq) if told_epoch == epoch else 0
+
+
+async def _events(here: Services, seq: int) -> AsyncIterator[bytes]:
+    hub, clock = here.hub, here.view.clock
+    told: dict[Key, tuple[int, float]] = {}  # the version, and when it was told
+    hello = {"epoch": hub.epoch, "last_seq": hub.last_seq, "run": here.view.run}
+    yield b"retry: %d\n\n" % RECONNECT_MS + _event("hello", msgspec.json.encode(hello))
+    wrote_s = clock.monotonic()
+    while not hub.over:
+        news = hub.news  # what comes from here on wakes us up
+        pieces = []
+        while alerts := await hub.alerts_after(seq):
+            for seq, data in alerts:
+                yield _event("alert", data, f"{hub.epoch}:{seq}")
+            wrote_s = clock.monotonic()
+        now_s, early = clock.monotonic(), False
+        for key, newest in hub.newest():
+            version, told_s = told.get(key, (0, -SCORE_EVERY_S))
+            if newest.version <= version:
+                continue
+            if key[0] == "score" and now_s - told_s < SCORE_EVERY_S:
+                early = True
+                continue
+            told[key] = (newest.version, now_s)
+            pieces.append(_event(key[0], newest.data))
+        if not pieces and now_s - wrote_s >= HEARTBEAT_S:
+            pieces.append(b": still here\n\n")
+        if pieces:
+            yield b"".join(pieces)
+            wrote_s = now_s
+        await hub.wait(news, SCORE_EVERY_S if early else HEARTBEAT_S)
+
+
+def _event(kind: str, data: bytes, event_id: str | None = None) -> bytes:
+    """`data` is one line of JSON."""
+    lead = f"id: {event_id}\nevent: {kind}\n" if event_id else f"event: {kind}\n"
+    return lead.encode() + b"data: " + data + b"\n\n"

@@ -1,0 +1,201 @@
+"""Going on with another configuration while cameras are watched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import ConfigError, SourceError, SourceFault, UsageError
+from engine.scorer import Explanation
+from engine.scripted import ScriptedLanguageScorer, ScriptedScorer
+from engine.types import Definition, Judgement, Window
+from stream.config import CameraConfig, WatchConfig, from_mapping
+from stream.feed.messages import AlertMessage
+from stream.reload import ConfigFile
+from stream.sources.base import Source
+from stream.sources.scripted import ScriptedSource
+from stream.watch import Watch
+from stream.wiring import make_source
+from tests.unit.stream.heard import Heard
+from tests.unit.stream.test_session import INFO
+
+SCENE = "synthetic://?size=160x90&fps=10&events=none&seed={}"
+WINDOW = {"length": "200ms", "stride": "200ms", "frames": 2, "fps": 10}
+PATIENCE_S = 20.0
+
+
+def config(data: Path, cameras: dict[str, Any]) -> WatchConfig:
+    return from_mapping(
+        {
+            "cameras": cameras,
+            "defaults": {"window": WINDOW, "smoothing": {"kind": "none"}, "evidence": {"clip": False}},
+            "scorer": {"kind": "recorded", "responses": "scripted"},
+            "feed": {"bind": "tcp://127.0.0.1:*"},
+            "http": {"bind": "off"},
+            "data": {"dir": str(data)},
+        }
+    )
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(round(PATIENCE_S / 0.02)):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came about")
+
+
+def watched(watch: Watch, play: Callable[[Heard], Awaitable[None]]) -> Heard:
+    """Watch while `play` goes on."""
+    heard = Heard()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(watch.run(stop, started=heard.start))
+        try:
+            await play(heard)
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, PATIENCE_S)
+
+    try:
+        asyncio.run(run())
+    finally:
+        heard.stop()
+    return heard
+
+
+def scored(heard: Heard, camera: str) -> list[int]:
+    """The windows of a camera that were scored, by their places."""
+    return [score.index for score in heard.scores if score.camera == camera]
+
+
+def alerts(heard: Heard, camera: str) -> list[AlertMessage]:
+    return [alert for alert in heard.alerts if alert.camera == camera]
+
+
+def test_cameras_come_and_go_and_the_others_lose_no_window(tmp_path: Path) -> None:
+    front, back = {"source": SCENE.format(1)}, {"source": SCENE.format(2)}
+    watch = Watch(config(tmp_path, {"front": front, "gone": back}), ScriptedScorer(lambda _window: 0.1))
+
+    async def play(heard: Heard) -> None:
+        await until(lambda: len(scored(heard, "front")) > 3 and len(scored(heard, "gone")) > 0)
+        await watch.apply(config(tmp_path, {"front": front, "new": back}))
+        gone = len(scored(heard, "gone"))
+        await until(lambda: len(scored(heard, "new")) > 3)
+        assert len(scored(heard, "gone")) <= gone + 1  # one may have been on its way
+
+    heard = watched(watch, play)
+    places = scored(heard, "front")
+    assert places == list(range(places[0], places[0] + len(places)))
+
+
+def test_new_thresholds_hold_at_once_and_end_what_was_open_by_the_old_ones(tmp_path: Path) -> None:
+    front, back = {"source": SCENE.format(1)}, {"source": SCENE.format(2)}
+    watch = Watch(config(tmp_path, {"front": front, "back": back}), ScriptedScorer(lambda _window: 0.7))
+
+    async def play(heard: Heard) -> None:
+        await until(lambda: bool(alerts(heard, "front") and alerts(heard, "back")))
+        strict = front | {"alerts": {"open": 0.75, "alert": 0.9}}
+        await watch.apply(config(tmp_path, {"front": strict, "back": back}))
+        before = len(scored(heard, "front"))
+        await until(lambda: len(scored(heard, "front")) > before + 3)
+
+    heard = watched(watch, play)
+    assert [(each.type, each.end_reason) for each in alerts(heard, "front")] == [("new", None), ("end", "reconfigured")]
+    assert alerts(heard, "back")[-1].end_reason == "shutdown"
+    places = scored(heard, "front")
+    assert places == list(range(places[0], places[0] + len(places)))  # its stream was not touched
+    assert {score.segment for score in heard.scores} == {0}
+
+
+def test_a_definition_that_is_added_leaves_the_events_of_the_others_open(tmp_path: Path) -> None:
+    def judge(window: Window) -> Judgement:
+        return Judgement(0.9, "It burns.", further={"a fall": Judgement(0.95, "He falls.")})
+
+    scorer = ScriptedLanguageScorer(judge, lambda _request: Explanation(None))
+    one, two = ({"source": SCENE.format(1), "definitions": said} for said in (["a fire"], ["a fire", "a fall"]))
+    watch = Watch(config(tmp_path, {"front": one}), scorer)
+
+    async def play(heard: Heard) -> None:
+        await until(lambda: bool(heard.alerts))
+        await watch.apply(config(tmp_path, {"front": two}))
+        await until(lambda: {alert.definition for alert in heard.alerts} == {"a fire", "a fall"})
+        assert scorer.definitions["front"] == (Definition("a fire", "a fire"), Definition("a fall", "a fall"))
+
+    heard = watched(watch, play)
+    ends = [alert for alert in heard.alerts if alert.type == "end"]
+    assert {(alert.definition, alert.end_reason) for alert in ends} == {("a fire", "shutdown"), ("a fall", "shutdown")}
+
+
+def test_another_source_is_opened_and_its_time_goes_on_after_the_old_ones(tmp_path: Path) -> None:
+    watch = Watch(config(tmp_path, {"front": {"source": SCENE.format(1)}}), ScriptedScorer(lambda _window: 0.1))
+
+    async def play(heard: Heard) -> None:
+        await until(lambda: len(scored(heard, "front")) > 2)
+        await watch.apply(config(tmp_path, {"front": {"source": SCENE.format(2)}}))
+        await until(lambda: any(score.segment > 0 for score in heard.scores))
+
+    heard = watched(watch, play)
+    segments = [score.segment for score in heard.scores]
+    assert segments == sorted(segments)
+
+
+def test_a_configuration_with_a_source_that_makes_no_sense_changes_nothing(tmp_path: Path) -> None:
+    front = {"source": SCENE.format(1)}
+
+    def source(camera: CameraConfig) -> Source:
+        if "bad" in camera.source.url:
+            raise UsageError("no such source")
+        return make_source(camera)
+
+    watch = Watch(config(tmp_path, {"front": front}), ScriptedScorer(lambda _window: 0.1), make_source=source)
+
+    async def play(heard: Heard) -> None:
+        await until(lambda: len(scored(heard, "front")) > 1)
+        with pytest.raises(UsageError, match="no such source"):
+            await watch.apply(config(tmp_path, {"bad": {"source": "bad.mp4"}}))
+        before = len(scored(heard, "front"))
+        await until(lambda: len(scored(heard, "front")) > before + 2)
+
+    watched(watch, play)
+
+
+def test_a_camera_that_has_failed_can_be_given_another_source(tmp_path: Path) -> None:
+    def source(camera: CameraConfig) -> Source:
+        if "missing" in camera.source.url:
+            return ScriptedSource([INFO], fail=SourceError("no such file", SourceFault.NOT_FOUND), live=False)
+        return make_source(camera)
+
+    other = {"source": SCENE.format(1)}
+    watch = Watch(
+        config(tmp_path, {"front": {"source": "missing.mp4"}, "other": other}),
+        ScriptedScorer(lambda _window: 0.1),
+        make_source=source,
+    )
+
+    async def play(heard: Heard) -> None:
+        await until(lambda: len(scored(heard, "other")) > 1)
+        await watch.apply(config(tmp_path, {"front": {"source": SCENE.format(2)}, "other": other}))
+        await until(lambda: len(scored(heard, "front")) > 1)
+
+    watched(watch, play)
+
+
+def test_a_file_has_changed_when_it_says_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "vigil.yaml"
+    path.write_text("cameras: {front: {source: '0'}}")
+    file = ConfigFile(path, {"feed": {"bind": "tcp://127.0.0.1:1"}})
+    assert file.load().feed.bind == "tcp://127.0.0.1:1"
+    assert not file.changed()
+    path.write_text("cameras: {front: {sauce: '0'}}")
+    assert file.changed()
+    with pytest.raises(ConfigError, match=r"front\.source: is missing"):
+        file.load()
+    assert not file.changed()  # it is not read again and again
+    path.unlink()
+    assert not file.changed()
