@@ -7,16 +7,11 @@ is this process.
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import re
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,11 +21,10 @@ from typing import Any
 
 from benchmarks.common import cpu_s, pss_bytes
 from benchmarks.measures import Measure
+from benchmarks.watching import START_LIMIT_S, Vigil, watching
 from engine.errors import FeedError
 from stream.feed import AlertMessage, Received, ScoreMessage, subscribe
 
-START_LIMIT_S = 60.0
-STOP_LIMIT_S = 20.0
 STEP_S = 0.5  # between two looks at the memory
 LATEST_MS = 250.0
 CAMERA_MIB = 60.0
@@ -140,7 +134,6 @@ def capacity(clip: Path, counts: tuple[int, ...], settle_s: float, seconds: floa
 def observe(clip: Path, cameras: int, settle_s: float, seconds: float, defaults: dict[str, Any] | None = None) -> Load:
     """Watch `clip` as that many cameras, let them settle, and listen."""
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "vigil.yaml"
         settings = {
             "cameras": {f"camera-{number}": {"source": str(clip)} for number in range(cameras)},
             "defaults": defaults or {},
@@ -149,19 +142,18 @@ def observe(clip: Path, cameras: int, settle_s: float, seconds: float, defaults:
             "http": {"bind": "127.0.0.1:0"},
             "data": {"dir": str(Path(folder) / "data")},
         }
-        config.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
-        with _vigil(config) as (pid, feed, http), _listening(feed) as told:
+        with watching(Path(folder), settings) as vigil, _listening(vigil.feed) as told:
             peak_bytes = 0
             for _ in range(round(settle_s / STEP_S)):
                 time.sleep(STEP_S)
-                peak_bytes = max(peak_bytes, pss_bytes(pid))
-            before, from_cpu_s, from_s = _counts(http), cpu_s(pid), time.monotonic()
+                peak_bytes = max(peak_bytes, pss_bytes(vigil.pid))
+            before, from_cpu_s, from_s = _counts(vigil), cpu_s(vigil.pid), time.monotonic()
             settled_s = time.time()
             while time.monotonic() - from_s < seconds:
                 time.sleep(STEP_S)
-                peak_bytes = max(peak_bytes, pss_bytes(pid))
+                peak_bytes = max(peak_bytes, pss_bytes(vigil.pid))
             lasted_s = time.monotonic() - from_s
-            used_s, after = cpu_s(pid) - from_cpu_s, _counts(http)
+            used_s, after = cpu_s(vigil.pid) - from_cpu_s, _counts(vigil)
             heard = Told(*([each for each in kind if each[0] >= settled_s] for kind in (told.scores, told.alerts)))
             return Load(
                 cameras,
@@ -172,27 +164,6 @@ def observe(clip: Path, cameras: int, settle_s: float, seconds: float, defaults:
                 told=heard,
                 peak_bytes=peak_bytes,
             )
-
-
-@contextmanager
-def _vigil(config: Path) -> Iterator[tuple[int, str, str]]:
-    """A running `vigil watch`: its process, and the addresses of its feed and its metrics."""
-    command = [sys.executable, "-m", "stream.cli", "watch", "-c", str(config)]
-    log_path = config.with_name("log")
-    with log_path.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            deadline_s = time.monotonic() + START_LIMIT_S
-            while not (found := re.search(r"alerts at (\S+), health and metrics at (\S+)", log_path.read_text())):
-                if process.poll() is not None or time.monotonic() > deadline_s:
-                    raise SystemExit(f"vigil watch did not start:\n{log_path.read_text()}")
-                time.sleep(0.05)
-            yield process.pid, found[1], found[2]
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 @contextmanager
@@ -218,18 +189,11 @@ def _listening(feed: str) -> Iterator[Told]:
         thread.join()
 
 
-def _counts(http: str) -> dict[str, float]:
+def _counts(vigil: Vigil) -> dict[str, float]:
     """What was scored and dropped so far, over all cameras."""
-    with urllib.request.urlopen(f"{http}/metrics", timeout=10) as response:
-        lines = response.read().decode().splitlines()
-    values = [line.rpartition(" ")[::2] for line in lines if not line.startswith("#")]
-
-    def total(*names: str) -> float:
-        return sum(float(value) for name, value in values if name.partition("{")[0] in names)
-
     return {
-        "scored": total("vigil_windows_scored_total"),
-        "dropped": total("vigil_windows_dropped_total", "vigil_frames_dropped_total"),
+        "scored": vigil.total("vigil_windows_scored_total"),
+        "dropped": vigil.total("vigil_windows_dropped_total", "vigil_frames_dropped_total"),
     }
 
 

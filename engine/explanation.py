@@ -36,22 +36,20 @@ class EventExplanation:
     def __init__(self) -> None:
         self._said: list[_Said] = []
         self._summary: str | None = None
-        self._asked_about = -1.0  # the highest score that an explanation was asked for
-        self._asked = False  # whether one is outstanding
+        self._asked_about = -1.0  # the score that an explanation was last asked for
+        self.asked = False  # whether one is being made
 
-    def wants(self, score: float) -> bool:
-        """Whether a window of this score should be explained now: the first, and later one that is clearly worse.
+    def worth(self, score: float) -> bool:
+        """Whether a window of this score should be explained: the first, and later one that is clearly worse."""
+        return score >= self._asked_about + PEAK_STEP
 
-        Who is told so asks for it, and tells what came.
-        """
-        if self._asked or score < self._asked_about + PEAK_STEP:
-            return False
-        self._asked, self._asked_about = True, score
-        return True
+    def ask(self, score: float) -> None:
+        """An explanation of such a window is being made."""
+        self.asked, self._asked_about = True, score
 
     def told(self, score: float, explanation: Explanation) -> bool:
-        """An explanation came; whether it changes what people should be told."""
-        self._asked = False
+        """It came; whether it changes what people should be told."""
+        self.asked = False
         if explanation.text is None:
             return False
         before = self.text, self.boxes
@@ -59,6 +57,10 @@ class EventExplanation:
             del self._said[1]
         self._said.append(_Said(score, explanation))
         return (self.text, self.boxes) != before
+
+    def shows(self, explanation: Explanation) -> bool:
+        """Whether it is of the worst window that was explained, whose picture belongs beside the boxes."""
+        return self._worst is not None and self._worst.explanation is explanation
 
     def sum_up(self, summary: str | None) -> None:
         """The event is over."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from engine.policy import Decision, DecisionType, EndReason
 from engine.scorer import Explanation, Request
 from engine.scoring import USUAL
 from engine.timeline import WindowMeta
-from engine.types import Frame, Judgement, Window
+from engine.types import Box, Frame, Judgement, Window
 from stream.clock import Clock
 from stream.compose import alert_message, score_message
 from stream.desk import Desk, Track
@@ -52,7 +52,8 @@ class _Open:
     timing: AlertTiming
     snapshot: str | None = None
     explanation: EventExplanation = field(default_factory=EventExplanation)
-    explained: Request | None = None  # the latest request; with it the worst window that was explained
+    explained: Request | None = None  # the latest request
+    next: Request | None = None  # what is to be explained after that: the worst window that came meanwhile
 
 
 class Alerts:
@@ -164,6 +165,8 @@ class Alerts:
         except RuntimeFault as error:
             log.error("%s", error, extra={"camera": desk.camera})
             return
+        if heard := track.judged(point):
+            log.warning("%s", heard, extra={"camera": desk.camera})
         self._metrics.score.labels(desk.camera, name).set(math.nan if point.score is None else point.score)
         if point.amended is not None:
             self._feed.publish_score(score_message(point.amended, name, amended=True))
@@ -174,9 +177,8 @@ class Alerts:
         if event_id and opened and not point.held and point.score is not None and point.score > opened.top_score:
             opened.top_score = point.score
             opened.timing = self._timing(worst, window.end)
-            if desk.snapshots:
-                better = self._evidence.improve(event_id, worst.image, point.boxes, worst.time_s)
-                opened.snapshot = self._relative(better.path) or opened.snapshot
+            if self._explain is None or point.text is not None:  # else the picture changes with the words
+                self._picture(desk, event_id, opened, worst, point.boxes)
         for decision in decisions:
             await self._tell(desk, track, decision, worst, window.end)
         if event_id and point.text is None and point.score is not None and not point.held:
@@ -191,13 +193,29 @@ class Alerts:
             log.error("%s; nothing more is recorded", error)
             self._record = None
 
+    def _picture(self, desk: Desk, event_id: str, opened: _Open, frame: Frame, boxes: Sequence[Box]) -> None:
+        """Show this frame of the event from now on, with these boxes."""
+        if desk.snapshots:
+            better = self._evidence.improve(event_id, frame.image, boxes, frame.time_s)
+            opened.snapshot = self._relative(better.path) or opened.snapshot
+
     def _ask(self, desk: Desk, track: Track, event_id: str, request: Request) -> None:
-        """Have a window of an open event explained, if that is worth it."""
+        """Have a window of an open event explained, if that is worth it: at once, or when the one before is done."""
         opened = self._open.get(event_id)
-        if self._explain is None or opened is None or not opened.explanation.wants(request.score):
+        if self._explain is None or opened is None or not opened.explanation.worth(request.score):
             return
-        opened.explained = replace(request, window=request.window.copy(), boxes=desk.boxes and desk.snapshots)
-        self._keep(asyncio.create_task(self._tell_explained(desk, track, event_id, opened.explained, self._explain)))
+        if opened.next is not None and request.score <= opened.next.score:
+            return
+        opened.next = replace(request, window=request.window.copy(), boxes=desk.boxes and desk.snapshots)
+        self._explain_next(desk, track, event_id, opened, self._explain)
+
+    def _explain_next(self, desk: Desk, track: Track, event_id: str, opened: _Open, explain: Explain) -> None:
+        request = opened.next
+        if request is None or opened.explanation.asked:
+            return
+        opened.next, opened.explained = None, request
+        opened.explanation.ask(request.score)
+        self._keep(asyncio.create_task(self._tell_explained(desk, track, event_id, request, explain)))
 
     def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         """Hold on to a task that waits for words, until it is done."""
@@ -217,10 +235,10 @@ class Alerts:
             if explanation.text is None:
                 log.warning("no explanation: %s", explanation.reason, extra={"camera": desk.camera})
             changed = opened.explanation.told(request.score, explanation)
-            worst = request.window.frames[request.worst]
-            if explanation.boxes and request.score >= opened.top_score:
-                better = self._evidence.improve(event_id, worst.image, explanation.boxes, worst.time_s)
-                opened.snapshot = self._relative(better.path) or opened.snapshot
+            if opened.explanation.shows(explanation):
+                worst = request.window.frames[request.worst]
+                self._picture(desk, event_id, opened, worst, explanation.boxes)
+            self._explain_next(desk, track, event_id, opened, explain)
             if changed and (decision := track.policy.update()) and decision.event_id == event_id:
                 await self._send(track, decision, opened)
 
@@ -343,4 +361,4 @@ def _describe(message: AlertMessage) -> str:
             lasted_s = (message.end_time or message.start_time) - message.start_time
             return f"over after {lasted_s:.0f} s ({message.end_reason}), highest {message.top_score:.2f}: {says}"
         case _:
-            return f"still {message.score:.2f}, highest {message.top_score:.2f}: {says}"
+            return f"{message.severity} {message.score:.2f}, highest {message.top_score:.2f}: {says}"

@@ -19,7 +19,7 @@ from stream.metrics import Metrics
 from stream.preview import Preview
 from stream.session import CameraSession, CameraState, Pace, SessionSettings, SessionStats, StateChange
 from stream.sources.base import Source
-from stream.wiring import stall_s
+from stream.wiring.cameras import open_timeout_s, stall_s, waits_for
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Camera:
             report=report,
             clock=clock,
             stall_s=stall_s(config),
-            open_timeout_s=config.open_timeout_s,
+            open_timeout_s=open_timeout_s(config),
         )
         self.keeper.stats.segment = first_segment - 1
 
@@ -113,13 +113,14 @@ class Camera:
     def status(self, last_alert_seq: int, epoch: str, outbox_pending: int = 0) -> StatusMessage:
         self._told_s = self._clock.monotonic()
         wrong = self._last.error or self._trouble
+        waits = waits_for(self.config) if self.state is CameraState.CONNECTING else None
         return StatusMessage(
             camera=self.name,
             state=self._last.state.value,
             since=self._since_s,
             time=self._clock.time(),
             fault=str(wrong.fault) if wrong else None,
-            message=wrong.message if wrong else None,
+            message=wrong.message if wrong else waits,
             advice=wrong.advice if wrong else None,
             fps=self._fps,
             reconnects=self._reconnects,

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from engine.policy import AlertPolicy, Decision, EndReason
 from engine.timeline import CameraTimeline
-from engine.types import Definition, Judgement, ModelInfo
+from engine.types import Definition, Judgement, ModelInfo, ScorePoint
 from stream.evidence.clip import ClipSettings
 from stream.rings import PacketRing
+
+UNKNOWN_AFTER_S = 30.0  # longer than any scorer needs to get used to a camera
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +26,20 @@ class Track:
     model: ModelInfo  # who judges by it
     timeline: CameraTimeline
     policy: AlertPolicy
+    unknown_since_s: float | None = None  # since when no window could be judged
+    unknown_told: bool = False  # whether that was told
+
+    def judged(self, point: ScorePoint) -> str | None:
+        """What people should hear of whether windows can be judged at all, or nothing."""
+        if point.cleaned is not None:
+            was_told, self.unknown_since_s, self.unknown_told = self.unknown_told, None, False
+            return "windows can be judged again" if was_told else None
+        if self.unknown_since_s is None:
+            self.unknown_since_s = point.time_s
+        if self.unknown_told or point.time_s - self.unknown_since_s < UNKNOWN_AFTER_S:
+            return None
+        self.unknown_told = True
+        return f"no window could be judged for {UNKNOWN_AFTER_S:.0f} s: {point.reason or 'no reason is known'}"
 
 
 @dataclass(slots=True)

@@ -1,12 +1,14 @@
 """Health and metrics over HTTP, for a supervisor and Prometheus. Knows no camera: asks `ready` and `metrics`.
 
 `/healthz` answers 200 while the process is alive, and 503 when only a restart helps; `/readyz` 200 or 503, with JSON
-that says what is not ready; `/metrics` Prometheus's text format.
+that says what is not ready; `/metrics` Prometheus's text format. With a token, all but `/healthz`, which says nothing
+of the cameras, are for those who show it: `Authorization: Bearer TOKEN`.
 """
 
 from __future__ import annotations
 
 import errno
+import hmac
 import json
 import logging
 import socket
@@ -37,11 +39,14 @@ class HealthServer:
     """Serves on `bind` (HOST:PORT, port 0 for any free one) from its own threads until closed.
 
     `ready` and `alive` are called from those threads: they must be quick and safe to call from any. Raises UsageError
-    for an address that makes no sense or that other machines could reach, RuntimeFault for one that can't be bound.
+    for an address that makes no sense or that other machines could reach without a token, RuntimeFault for one that
+    can't be bound.
     """
 
-    def __init__(self, bind: str, metrics: Metrics, ready: Ready, alive: Alive = lambda: True) -> None:
-        self._server = _Server(_address(bind), metrics, ready, alive)
+    def __init__(
+        self, bind: str, metrics: Metrics, ready: Ready, alive: Alive = lambda: True, *, token: str | None = None
+    ) -> None:
+        self._server = _Server(_address(bind, token), metrics, ready, alive, token)
         host, port = self._server.server_address[:2]
         self.url = f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), name="health")
@@ -68,10 +73,13 @@ class _Server(ThreadingMixIn, TCPServer):
     allow_reuse_address = True
     request_queue_size = 16
 
-    def __init__(self, address: tuple[str, int], metrics: Metrics, ready: Ready, alive: Alive) -> None:
+    def __init__(
+        self, address: tuple[str, int], metrics: Metrics, ready: Ready, alive: Alive, token: str | None
+    ) -> None:
         self.metrics = metrics
         self.ready = ready
         self.alive = alive
+        self._token = token
         self._lock = threading.Lock()
         self._since_s: dict[socket.socket, float] = {}  # the open connections
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -83,6 +91,13 @@ class _Server(ThreadingMixIn, TCPServer):
                 f"health and metrics can't be served at {address[0]}:{address[1]} ({error.strerror})",
                 advice="stop the program that has it, or choose another port" if in_use else "choose another address",
             ) from error
+
+    def lets_in(self, authorization: str) -> bool:
+        """Whether a request with this header may ask anything. Takes as long for any token of the same length."""
+        if self._token is None:
+            return True
+        scheme, _, given = authorization.partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token.encode())
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
@@ -128,7 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = DEADLINE_S
 
     def do_GET(self) -> None:
-        match self.path.partition("?")[0]:
+        path = self.path.partition("?")[0]
+        if path != "/healthz" and not self.server.lets_in(self.headers.get("Authorization", "")):
+            self._answer(HTTPStatus.UNAUTHORIZED, "text/plain; charset=utf-8", b"a token is needed\n")
+            return
+        match path:
             case "/healthz":
                 self._liveness()
             case "/readyz":
@@ -167,6 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", "GET, HEAD")
+        if status == HTTPStatus.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", "Bearer")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -175,13 +196,10 @@ class _Handler(BaseHTTPRequestHandler):
         _log.debug(format, *args)
 
 
-def _address(bind: str) -> tuple[str, int]:
+def _address(bind: str, token: str | None) -> tuple[str, int]:
     host, _, port = bind.rpartition(":")
     if not host or not (port.isascii() and port.isdigit() and int(port) < 65536):
         raise UsageError(f"{bind!r} is no address for health and metrics", advice="use one like 127.0.0.1:9090")
-    if not is_loopback(host):
-        raise UsageError(
-            f"health and metrics at {bind} would be open to the whole network",
-            advice=f"use 127.0.0.1:{port}, behind a proxy or an SSH tunnel",
-        )
+    if token is None and not is_loopback(host):
+        raise UsageError(f"health and metrics at {bind} would be open to the whole network", advice="give it a token")
     return ("127.0.0.1" if host == "localhost" else host.strip("[]")), int(port)

@@ -14,6 +14,7 @@ import contextlib
 import os
 import re
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,7 @@ _Z85 = r"[0-9A-Za-z.:+=^!/*?&<>()\[\]{}@%$#-]{40}"
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """Of the server. Keys are Z85 text."""
+    """Keys are Z85 text."""
 
     public: str
     secret: str = field(repr=False)
@@ -45,13 +46,21 @@ class ClientKey:
     server: str  # the public key of the only server that it is for
 
 
+@dataclass(frozen=True, slots=True)
+class Guests:
+    """Who is let in, by public key; and what is wrong with the files of others."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
 def load_client_key(path: Path) -> ClientKey:
     """Raises UsageError for what can't be read, others can read as well, or is no client's key."""
     text = _read(path, secret=True)
-    public, secret, server = (_value(text, name) for name in ("public-key", "secret-key", "server-key"))
-    if not (public and secret and server):
+    pair, server = _pair_in(text), _value(text, "server-key")
+    if not (pair and server):
         raise UsageError(f"{path} is no client's key", advice="take the file that `vigil keys new NAME` made")
-    return ClientKey(public, secret, server)
+    return ClientKey(pair.public, pair.secret, server)
 
 
 class KeyFolder:
@@ -64,34 +73,34 @@ class KeyFolder:
 
     def server(self) -> KeyPair:
         """Raises UsageError when there is none, or what there is can't be used."""
-        if not self._server.exists():
-            raise UsageError(
-                f"{self.path} has no key for the server", advice=f"make it: vigil keys new server{self._option()}"
-            )
-        text = _read(self._server, secret=True)
-        public, secret = _value(text, "public-key"), _value(text, "secret-key")
-        if not (public and secret):
+        try:
+            pair = _pair_in(_read(self._server, secret=True))
+        except UsageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                advice = f"make it: vigil keys new server --dir {self.path}"
+                raise UsageError(f"{self.path} has no key for the server", advice=advice) from error
+            raise
+        if not pair:
             raise UsageError(f"{self._server} is no server's key", advice="put back the right one, or make another")
-        return KeyPair(public, secret)
+        return pair
 
     def new_server(self) -> Path:
         """The new file. Raises UsageError when there is one already."""
-        public, secret = _pair()
         self._make(self._clients)
-        comment = "The secret key of Vigil's feed. It stays here."
-        return _write(self._server, _certificate(comment, {}, public, secret))
+        return _write(self._server, _certificate("The secret key of Vigil's feed. It stays here.", {}, _new_pair()))
 
     def new_client(self, name: str) -> Path:
         """The file to hand over. Raises UsageError for a name that is taken or makes no sense."""
         server = self.server().public
-        public, secret = _pair()
+        pair = _new_pair()
         handed, allowed = self._secret_file(_checked(name)), self._public_file(name)
-        if name == SERVER or allowed.exists():
+        if allowed.exists():
             raise UsageError(f"there is a key called {name}", advice="choose another name, or revoke that one first")
         self._make(self._clients)
         comment = "The key of a client of Vigil's feed: who has this file hears the feed. Keep it secret."
-        _write(handed, _certificate(comment, {"name": name, "server-key": server}, public, secret))
-        _write(allowed, _certificate("Whoever has the secret to this hears the feed.", {"name": name}, public))
+        _write(handed, _certificate(comment, {"name": name, "server-key": server}, pair))
+        public = KeyPair(pair.public, "")
+        _write(allowed, _certificate("Who has the secret key to this one hears the feed.", {"name": name}, public))
         return handed
 
     def revoke(self, name: str) -> None:
@@ -101,25 +110,30 @@ class KeyFolder:
             allowed.unlink()
             self._secret_file(name).unlink(missing_ok=True)
         except FileNotFoundError:
-            raise UsageError(f"no client is called {name}", advice=f"vigil keys list{self._option()}") from None
+            raise UsageError(f"no client is called {name}", advice=f"vigil keys list --dir {self.path}") from None
         except OSError as error:
             raise RuntimeFault(f"{allowed} can't be removed ({error.strerror})") from error
 
-    def clients(self) -> dict[str, str]:
-        """Who is let in, by public key. Raises UsageError when that can't be told, or others could change it."""
+    def guests(self) -> Guests:
+        """Who is let in. Raises UsageError when that can't be told, or others could change it."""
         names: dict[str, str] = {}
+        problems = []
         try:
-            if _is_open(self._clients.stat(), stat.S_IWGRP | stat.S_IWOTH):
-                raise UsageError(f"others can write to {self._clients}", advice=f"chmod -R go-w {self.path}")
+            for folder in (self.path, self._clients):
+                if _is_open(folder.stat(), stat.S_IWGRP | stat.S_IWOTH):
+                    raise UsageError(f"others can write to {folder}", advice=f"chmod go-w {folder}")
             files = sorted(self._clients.glob("*.key"))
         except OSError as error:
             raise _unreadable(self._clients, error) from error
         for file in files:
-            public = _value(_read(file, secret=False), "public-key")
-            if public is None:
-                raise UsageError(f"{file} holds no public key", advice="take it away")
-            names[public] = file.stem
-        return names
+            try:
+                public = _value(_read(file, secret=False), "public-key")
+                if public is None:
+                    raise UsageError(f"{file} holds no public key", advice="take it away")
+                names[public] = file.stem
+            except UsageError as error:
+                problems.append(str(error))
+        return Guests(names, tuple(problems))
 
     def _secret_file(self, name: str) -> Path:
         return self.path / f"{name}.key_secret"
@@ -134,26 +148,33 @@ class KeyFolder:
         except OSError as error:
             raise RuntimeFault(f"{folder} can't be made ({error.strerror})", advice="choose another --dir") from error
 
-    def _option(self) -> str:
-        return f" --dir {self.path}"
 
-
-def _pair() -> tuple[str, str]:
+def _new_pair() -> KeyPair:
     public, secret = zmq.curve_keypair()
-    return public.decode(), secret.decode()
+    return KeyPair(public.decode(), secret.decode())
+
+
+def _pair_in(text: str) -> KeyPair | None:
+    public, secret = _value(text, "public-key"), _value(text, "secret-key")
+    try:
+        matches = secret is not None and zmq.curve_public(secret.encode()).decode() == public
+    except zmq.ZMQError:
+        matches = False
+    return KeyPair(public, secret) if public and secret and matches else None
 
 
 def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is no name for a key", advice="use 1 to 64 letters, digits, - or _")
+    if name == SERVER or not _NAME.fullmatch(name):
+        advice = f"use 1 to 64 letters, digits, - or _, but not `{SERVER}`"
+        raise UsageError(f"{name!r} is no name for a client's key", advice=advice)
     return name
 
 
-def _certificate(comment: str, metadata: dict[str, str], public: str, secret: str = "") -> str:
+def _certificate(comment: str, metadata: dict[str, str], pair: KeyPair) -> str:
     lines = [f"#   {comment}", "metadata", *(f'    {name} = "{value}"' for name, value in metadata.items()), "curve"]
-    lines.append(f'    public-key = "{public}"')
-    if secret:
-        lines.append(f'    secret-key = "{secret}"')
+    lines.append(f'    public-key = "{pair.public}"')
+    if pair.secret:
+        lines.append(f'    secret-key = "{pair.secret}"')
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from datetime import date, datetime
+from pathlib import Path
 from typing import Literal, TextIO
 
 from rich.console import Console
@@ -41,7 +42,9 @@ _COLUMNS = {"time": 8, "camera": 12, "event": 6, "severity": 9, "score": 5}  # a
 _WIDE = 100  # from here on it has room after them
 _UNDER = _COLUMNS["time"] + 2  # where a line begins that stands under them
 _TYPE_STYLES = {"new": Style(color="red", bold=True), "update": Style(color="yellow"), "end": Style(color="green")}
+_LONGEST_S = 1e10  # that is told as it is
 _DIM = Style(dim=True)
+_UNSAID = {"pending": "(an explanation follows)", "final": ""}  # when there is no explanation
 
 
 def listen(
@@ -51,15 +54,17 @@ def listen(
     count: int | None = None,
     timeout_s: float | None = None,
     from_seq: int | None = None,
+    key: Path | None = None,
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> int:
     """Print alerts until `count` of them came; returns the exit code.
 
     With `from_seq` those that were told before come first, from that number on; with 0 all that are kept.
-    0: `count` came, or whoever reads `out` has had enough. 1: none came for `timeout_s`. 130: Ctrl-C.
+    0: `count` came, or whoever reads `out` has had enough. 1: none came for `timeout_s`, or `key`, a file, is refused.
+    130: Ctrl-C.
     With "json", `out` gets one ASCII object a line and nothing else. What is said about the connection, and
-    what was missed, goes to `err`. Raises UsageError for an endpoint that makes no sense.
+    what was missed, goes to `err`. Raises UsageError for an endpoint or a key that makes no sense.
     """
     out = out or sys.stdout
     err = err or sys.stderr
@@ -69,7 +74,7 @@ def listen(
     cameras = None if camera is None else [camera]
     since: Since = "now" if from_seq is None else Position("", from_seq - 1) if from_seq else "all"
     try:
-        with subscribe(endpoint, cameras=cameras, since=since, timeout_s=timeout_s) as feed:
+        with subscribe(endpoint, cameras=cameras, since=since, key=key, timeout_s=timeout_s) as feed:
             for event in feed:
                 if isinstance(event, Received) and isinstance(event.message, AlertMessage):
                     _write(out, show(event.message))
@@ -95,7 +100,9 @@ def harmless(text: str) -> str:
 
 def sentence(message: AlertMessage) -> str:
     """What happened, in words; for an end also how long it lasted and why it is over."""
-    said = message.explanation or ("" if message.type == "end" else "(not explained)")
+    said = message.explanation or _UNSAID.get(message.explanation_state, "(not explained)")
+    if message.definition != "default":
+        said = f"[{message.definition}] {said}"
     if message.type != "end":
         return harmless(said)
     lasted = duration((message.end_time or message.start_time) - message.start_time)
@@ -110,7 +117,7 @@ def clip(message: AlertMessage) -> str:
 
 def duration(seconds: float) -> str:
     """Two units at most: 4 s, 3 min 5 s, 2 h 10 min."""
-    whole = max(0, round(seconds))
+    whole = round(min(max(0.0, seconds), _LONGEST_S))
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
@@ -170,13 +177,21 @@ def _cells(message: AlertMessage) -> tuple[datetime, str, str, str, str, str]:
     happened_s = {"new": message.start_time, "end": message.end_time}.get(message.type) or message.time
     score = message.top_score if message.type == "end" else message.score
     return (
-        datetime.fromtimestamp(happened_s).astimezone(),
+        _local_time(happened_s),
         harmless(message.camera),
         message.type,
         harmless(message.severity),
         f"{score:.2f}",
         sentence(message),
     )
+
+
+def _local_time(time_s: float) -> datetime:
+    """The beginning of time for what no calendar has."""
+    try:
+        return datetime.fromtimestamp(time_s).astimezone()
+    except (OverflowError, OSError, ValueError):
+        return datetime.fromtimestamp(0).astimezone()
 
 
 def _plain(message: AlertMessage) -> str:

@@ -53,7 +53,7 @@ def read_responses(path: Path) -> Iterator[Response]:
 def _response(line: bytes, place: str) -> Response:
     try:
         return Response(**msgspec.structs.asdict(_decoder.decode(line)))
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{place}: {error}", advice="each line is one JSON object with a camera") from error
     except UsageError as error:
         raise UsageError(f"{place}: {error.message}") from error

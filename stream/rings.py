@@ -167,6 +167,7 @@ class PacketRing:
         self._next_position = 0
         self._awaits_key = True
         self._oversized_groups = 0
+        self._ended = False
 
     @property
     def size_bytes(self) -> int:
@@ -176,6 +177,15 @@ class PacketRing:
     def oversized_groups(self) -> int:
         """Groups dropped because one alone is larger than the ring: no clip of them is possible."""
         return self._oversized_groups
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more packets will come."""
+        return self._ended
+
+    def end(self) -> None:
+        """Say that no more packets will come, to who follows."""
+        self._ended = True
 
     def append(self, info: StreamInfo, segment: int, packet: EncodedPacket, pts_s: float, time_s: float) -> None:
         """Keep one packet, in decoding order.

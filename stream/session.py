@@ -142,7 +142,7 @@ class CameraSession:
             try:
                 self.run_once()
             except SourceError as error:
-                failure = error
+                failure = error.with_traceback(None)  # whose frames would hold the source, and its decoder's memory
             except Exception as error:  # a fault in one camera's code must not end the watching
                 log.exception("source failed", extra={"camera": self._settings.camera})
                 failure = SourceError(f"{type(error).__name__} while reading", SourceFault.LOST)

@@ -4,7 +4,8 @@ Knows the shapes of source strings. Knows nothing of opening them.
 
 A password may hold any of `@ : / ? # %`, encoded or not, so where it ends can't always be told. Whatever
 could belong to it is hidden: everything from the first `:` of the user-info to the LAST `@` of the text.
-A URL whose path holds an `@` loses its host in messages; that is the price, and only messages pay it.
+A URL whose path holds an `@` loses its host in messages; that is the price, and only messages pay it. So it is with a
+URL that another one carries percent-encoded, once or more often, in its query.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ HIDDEN = "***"
 # A parameter is secret when its name holds one of these.
 _SECRET_WORDS = ("pass", "pwd", "psw", "token", "secret", "key", "auth", "sig", "cred")
 _SCHEME = re.compile(r"(?:^|(?<=[\s'\"(<\[]))[A-Za-z][A-Za-z0-9+.-]*://")
-_COLON = re.compile(":|%3a", re.IGNORECASE)
+_COLON = re.compile("%(?:25)*3a|:", re.IGNORECASE)
+_INNER_SCHEME = re.compile("(?:%(?:25)*3a|:)(?:%(?:25)*2f|/){2}", re.IGNORECASE)
+_INNER_AT = re.compile("%(?:25)*40|@", re.IGNORECASE)
 _NAME_LIMIT = 40
 _SHORTEST_LONE_SECRET = 4  # shorter ones are hidden in their URL only: alone they would garble every word
 
@@ -35,6 +38,7 @@ class SourceKind(StrEnum):
     FILE = "file"
     WEBCAM = "webcam"
     SYNTHETIC = "synthetic"
+    WEBRTC = "webrtc"
 
 
 _SHAPE = (
@@ -48,6 +52,7 @@ _KIND_OF_SCHEME = {
     "https": SourceKind.HTTP,
     "file": SourceKind.FILE,
     "synthetic": SourceKind.SYNTHETIC,
+    "webrtc": SourceKind.WEBRTC,
 }
 
 
@@ -73,28 +78,32 @@ def require_host(source: str) -> None:
         raise UsageError(f"{redact(source)}: no host can be found in this URL", advice=_SHAPE)
 
 
+def publishers_name(source: str) -> str | None:
+    """NAME of `webrtc://NAME`, under which somebody publishes; None for other sources. Raises UsageError."""
+    if kind_of(source) is not SourceKind.WEBRTC:
+        return None
+    name = source.partition("://")[2]
+    if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):
+        raise UsageError(f"{redact(source)}: no name", advice="write webrtc://NAME: 1 to 64 letters, digits, - or _")
+    return name
+
+
 def redact(source: str) -> str:
     """`source`, or a text that holds a URL, without passwords and secret parameters; the user stays."""
     start = _start(source)
-    spans = _parameter_spans(source, start)
+    spans = _parameter_spans(source, start) + _inner_spans(source, start)
     end = source.rfind("@")
     colon = _COLON.search(source, start, max(end, start))
     if colon:
         spans.append((colon.end(), end))
-    shown, at = "", 0
-    for begin, end in sorted(spans):
-        if begin > at or not shown:
-            shown += source[at:begin] + HIDDEN
-        at = max(at, end)
-    return shown + source[at:]
+    return _without(source, spans)
 
 
 def scrub(message: str, url: str) -> str:
     """A foreign `message` without any form of the secrets of `url`."""
     message = message.replace(url, redact(url))
-    for secret in _secrets(url):
-        message = message.replace(secret, HIDDEN)
-    return message
+    spans = [found.span() for secret in _secrets(url) for found in re.finditer(re.escape(secret), message)]
+    return _without(message, spans)
 
 
 def camera_name_from(source: str) -> str:
@@ -124,6 +133,16 @@ def host_of(url: str) -> str | None:
     return match[1].strip("[]") if match else None
 
 
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    """With what lies in these spans hidden; they may overlap."""
+    shown, at = "", 0
+    for begin, end in sorted(spans):
+        if begin > at or not shown:
+            shown += text[at:begin] + HIDDEN
+        at = max(at, end)
+    return shown + text[at:]
+
+
 def _start(source: str) -> int:
     """Where the part that may hold secrets begins: after the first URL's scheme."""
     scheme = _SCHEME.search(source)
@@ -147,8 +166,19 @@ def _parameter_spans(source: str, start: int) -> list[tuple[int, int]]:
     return spans
 
 
-def _secrets(url: str) -> list[str]:
-    """Every form in which a secret of `url` may stand in a foreign text, the longest first."""
+def _inner_spans(source: str, start: int) -> list[tuple[int, int]]:
+    """Where the passwords of URLs stand that are carried by another, percent-encoded or not."""
+    spans = []
+    ends = [at.start() for at in _INNER_AT.finditer(source)]
+    for scheme in _INNER_SCHEME.finditer(source, start):
+        colon = _COLON.search(source, scheme.end())
+        if colon and ends and colon.end() <= ends[-1]:
+            spans.append((colon.end(), ends[-1]))
+    return spans
+
+
+def _secrets(url: str) -> set[str]:
+    """Every form in which a secret of `url` may stand in a foreign text."""
     start = _start(url)
     found: set[str] = set()
     for at in re.finditer("@", url):  # any of them may be the one that ends the password
@@ -163,9 +193,9 @@ def _secrets(url: str) -> list[str]:
             found.update(f"{name}:{form}" for form in forms)
         for text in (userinfo, f"{unquote(user)}:{unquote(password)}"):  # as HTTP and RTSP send them
             found.add(base64.b64encode(text.encode("utf-8", "surrogatepass")).decode())
-    for begin, end in _parameter_spans(url, start):
+    for begin, end in _parameter_spans(url, start) + _inner_spans(url, start):
         found.update(form for form in _forms(url[begin:end]) if len(form) >= _SHORTEST_LONE_SECRET)
-    return sorted(found, key=len, reverse=True)
+    return found
 
 
 def _forms(secret: str) -> set[str]:

@@ -42,7 +42,10 @@ from stream.reload import ConfigFile
 from stream.responses import ResponseWriter
 from stream.session import CameraState, StateChange
 from stream.sources.base import Source
-from stream.wiring import introduce, make_bridges, make_desk, make_source, watched
+from stream.webrtc.door import Doors
+from stream.wiring import cameras as wiring
+from stream.wiring.bridges import make_bridges
+from stream.wiring.cameras import introduce, make_desk, watched
 
 if TYPE_CHECKING:
     from stream.console.server import ConsoleServer
@@ -60,7 +63,7 @@ BLOCKED_S = 60.0  # a loop that has not come round for so long is not alive; pru
 # Sections that are read once, at the start.
 SHARED = ("scorer", "feed", "mqtt", "webhooks", "http", "console", "data", "engine")
 # A camera's keys that its stream does not see: when only they change, it goes on.
-RULES = {"cleaning", "smoothing", "alerts", "definitions", "motion", "zones", "masks"}
+RULES = {"publish_token", "cleaning", "smoothing", "alerts", "definitions", "motion", "zones", "masks"}
 
 
 class Watch:
@@ -79,7 +82,7 @@ class Watch:
         sentences: TextEncoder | None = None,
         record: Path | None = None,
         file: ConfigFile | None = None,
-        make_source: Callable[[CameraConfig], Source] = make_source,
+        make_source: Callable[[CameraConfig], Source] | None = None,
         clock: Clock | None = None,
         supervisor: Supervisor | None = None,
     ) -> None:
@@ -88,9 +91,10 @@ class Watch:
         self._record = record
         self._file = file
         self._scorer = scorer
-        self._make_source = make_source
+        self._doors = Doors()
+        self._make_source = make_source or (lambda camera: wiring.make_source(camera, self._doors))
         for camera in watched(config).values():
-            make_source(camera)  # one that makes no sense is the caller's to hear of, before anything is started
+            self._make_source(camera)  # one that makes no sense is the caller's to hear of, before anything is started
         self._clock = clock or SystemClock()
         self._supervisor = supervisor or Supervisor(None)
         self._metrics = Metrics(version("vigil-vad"))
@@ -132,14 +136,21 @@ class Watch:
         config, clock = self._config, self._clock
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            feed = stack.enter_context(FeedPublisher(config.feed.bind, scores=config.feed.scores))
+            feed = stack.enter_context(
+                FeedPublisher(config.feed.bind, scores=config.feed.scores, keys=config.feed.keys)
+            )
             outbox_thread = stack.enter_context(ThreadPoolExecutor(1, "vigil-outbox"))
             outbox = await self._loop.run_in_executor(
                 outbox_thread, Outbox, config.data.dir / "outbox.sqlite3", clock.time
             )
             stack.callback(lambda: outbox_thread.submit(outbox.close).result())
             self._metrics.outbox_pending.set_function(lambda: outbox.pending)
-            catch_up = CatchUpServer(config.feed.catch_up or beside(config.feed.bind), OutboxHistory(outbox), feed.run)
+            catch_up = CatchUpServer(
+                config.feed.catch_up or beside(config.feed.bind),
+                OutboxHistory(outbox),
+                feed.run,
+                keys=config.feed.keys,
+            )
             feed.catch_up = stack.enter_context(catch_up).bound_endpoint
             retention = config.data.retention
             evidence = EvidenceWorker(
@@ -148,9 +159,8 @@ class Watch:
             )
             stack.callback(evidence.close)
             self._board.watch(watched(config).keys())
-            bridges = stack.enter_context(
-                await asyncio.to_thread(make_bridges, config, outbox, self._board, self._metrics)
-            )
+            bridges = await asyncio.to_thread(make_bridges, config, outbox, self._board, self._metrics)
+            stack.push_async_callback(asyncio.to_thread, bridges.close)
             self._alerts = Alerts(
                 outbox=outbox,
                 outbox_thread=outbox_thread,
@@ -165,8 +175,9 @@ class Watch:
             )
             http_url = None
             if config.http.bind is not None:
+                token = config.http.token.get_secret_value() if config.http.token else None
                 server = stack.enter_context(
-                    HealthServer(str(config.http.bind), self._metrics, self._ready, self._alive)
+                    HealthServer(str(config.http.bind), self._metrics, self._ready, self._alive, token=token)
                 )
                 http_url = server.url
             await self._alerts.start()
@@ -187,6 +198,14 @@ class Watch:
                 self.failed = [
                     str(camera.error) for camera in self._cameras.values() if camera.state is CameraState.FAILED
                 ]
+
+    @property
+    def windows(self) -> str:
+        """What became of all windows so far, in words."""
+        counts = self._batcher.counts().values()
+        scored, unknown = sum(each.scored for each in counts), sum(each.unknown for each in counts)
+        dropped = sum(each.dropped.total() for each in counts)
+        return f"{scored} windows judged, {unknown} of them unknown, {dropped} dropped"
 
     async def apply(self, config: WatchConfig) -> None:
         """Go on with another configuration: cameras come, go and change, and what did not change is not disturbed.
@@ -248,6 +267,7 @@ class Watch:
         self._worker.tell(lambda scorer: scorer.forget(name))
         if not await asyncio.to_thread(camera.keeper.join, CAMERAS_STOP_S):
             log.warning("its thread did not come back from native code", extra={"camera": name})
+        camera.desk.packets.end()
         await self._alerts.finish(camera.desk, EndReason.RECONFIGURED)
         self._metrics.remove_camera(name)
         self._feed.forget(name)
@@ -273,6 +293,7 @@ class Watch:
             config=lambda: self._config,
             apply=self.apply,
             file=self._file,
+            doors=self._doors,
         )
         console = await asyncio.to_thread(open_console, view)
         feed.heard = console.hear
@@ -292,6 +313,7 @@ class Watch:
                 if camera.keeper.done and not camera.finished and self._settled(camera.name):
                     failed = camera.keeper.state is CameraState.FAILED
                     reason = EndReason.CAMERA_LOST if failed else EndReason.SOURCE_ENDED
+                    camera.desk.packets.end()
                     await self._alerts.finish(camera.desk, reason)
                     camera.finished = True
                 if camera.heartbeat_due:

@@ -36,6 +36,8 @@ from engine.scoring import (
 from engine.types import Definition, Judgement, ModelInfo, Window
 
 REPLY_TOKENS = 64
+USUAL_FRAMES = 8  # of a window, for a guess at how many fit into a pass
+MOST_WINDOWS = 64
 KEPT_EXAMS = 256  # each a few hundred tokens and what they see of one another; the one used longest ago goes first
 
 Definitions = tuple[Definition, ...]
@@ -63,8 +65,6 @@ class InternVL2Settings:
 class InternVL2Scorer:
     """A `LanguageScorer` with a loaded checkpoint, which it may share with others. `name` is how alerts call it."""
 
-    max_batch = 64
-
     def __init__(self, internvl2: InternVL2, settings: InternVL2Settings, *, name: str) -> None:
         self._settings = settings
         self._name = name
@@ -76,6 +76,8 @@ class InternVL2Scorer:
         self._exam = lru_cache(KEPT_EXAMS)(self._make_exam)
         self._info = lru_cache(KEPT_EXAMS)(self._make_info)
         self.frame_size = (internvl2.image_size_px, internvl2.image_size_px)
+        # What fits into one pass: with more, the first windows would wait for the last ones.
+        self.max_batch = min(MOST_WINDOWS, max(1, settings.batch_tokens // self._reading.length(USUAL_FRAMES)))
 
     @property
     def info(self) -> ModelInfo:

@@ -23,7 +23,8 @@ from stream.config.models import (
     WatchConfig,
 )
 from stream.models import find_model
-from stream.wiring import device_and_dtype, introduce, make_scorer, with_cleaning
+from stream.wiring.cameras import introduce
+from stream.wiring.scorers import device_and_dtype, make_scorer, with_cleaning
 
 # Keys of a scorer that do not change what it says, or are its name.
 _SAY_NOTHING = {"kind", "model", "timeout_s", "urls", "api_key", "concurrency"}

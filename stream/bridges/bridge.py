@@ -15,8 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from engine.errors import BridgeError, FeedError, VigilError
 from stream.backoff import STEADY_S, Backoff
@@ -30,7 +29,7 @@ from stream.metrics import Metrics
 POLL_S = 1.0  # how often to look without having been woken
 PAGE = 100  # alerts read at once
 MOST_TRIES, GIVE_UP_S = 10, 3600.0  # a letter that failed so often and for so long is set aside
-FINISH_S = 2.0  # how long the end waits for what can still be delivered
+FINISH_S = 1.0  # how long the end waits for what can still be delivered
 LEAVE_S = 1.0  # ... and then for the goodbye
 
 Wants = Callable[[AlertMessage], bool]
@@ -66,6 +65,10 @@ class Bridge:
         self._history = history
         self._ledger = ledger
         self._metrics = metrics
+        for counted in (
+            metrics.bridge_delivered, metrics.bridge_failed, metrics.bridge_dead_letters, metrics.bridge_lost
+        ):  # fmt: skip
+            counted.labels(name)  # there, and 0, from the start
         self._rng = rng
         self._wants = wants
         self._last_seq = history.since(0, 1).last_seq  # when this began
@@ -258,7 +261,7 @@ class Bridge:
             self._set_aside(letter, fault)
 
     def _set_aside(self, letter: Letter, fault: DeliveryFault) -> None:
-        position = self._position or self._begin if letter.again else letter.place
+        position = (self._position or self._begin) if letter.again else letter.place
         dead = DeadLetter(self.name, letter.place, time.time(), str(fault), letter.body, again=False)
         self._ledger.set_aside(dead, position)
         log.error("%s: alert %d is a dead letter: %s", self.name, letter.place.seq, fault)
@@ -300,14 +303,6 @@ class Bridges:
         for bridge in self._bridges:
             if not bridge.join(max(0.0, deadline_s - time.monotonic())):
                 log.error("%s does not come back: it is left behind", bridge.name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _letter(place: Position, body: bytes, *, again: bool = False) -> Letter | None:

@@ -1,7 +1,7 @@
 """Publishes alerts and the cameras' states on an MQTT broker, and tells Home Assistant of them. Needs the extra `mqtt`.
 
-Alerts are letters: each is published, in order, and the broker has confirmed it before the next. States (`available`,
-`status`, `event`, `snapshot`, `explanation`) are retained and show what is the case now. Topics are in docs/bridges.md.
+Alerts are letters: each is published, in order, and the broker has confirmed it before the next; its snapshot and
+explanation go before it. `available`, `status` and `event` show what is the case now. Topics are in docs/bridges.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stream.bridges.board import Board
 from stream.bridges.home_assistant import discovery_topics, entities
 from stream.bridges.sink import Failed, Letter, Unreachable
 from stream.feed.catch_up import History, Kept
-from stream.feed.messages import AlertMessage, StatusMessage
+from stream.feed.messages import UNREADABLE, AlertMessage, StatusMessage
 
 KEEPALIVE_S = 20  # a broker that hears nothing for half as long again tells the last will
 TIMEOUT_S = 10.0  # for each answer of the broker
@@ -87,12 +87,15 @@ class MqttSink:
             timeout=TIMEOUT_S,
             max_queued_incoming_messages=MOST_INCOMING,
         )
+        fault = None  # raised outside of `except`, so that nothing holds the library's frames with their socket
         try:
             await client.__aenter__()
         except MqttCodeError as error:
-            raise Unreachable(f"{where} refuses the connection ({error})", advice="check user and password") from None
+            fault = Unreachable(f"{where} refuses the connection ({error})", advice="check user and password")
         except MqttError as error:
-            raise Unreachable(f"{where} can't be reached ({error})") from None
+            fault = Unreachable(f"{where} can't be reached ({error})")
+        if fault:
+            raise fault
         session = _Session(client, where, settings, self._board, self._data)
         try:
             await session.greet(history.open_events())
@@ -118,7 +121,7 @@ class _Session:
         """Say that Vigil is here and what is open, and ask which cameras the broker remembers."""
         self._open_from = kept.last_seq
         for _, body in kept.alerts:
-            with contextlib.suppress(msgspec.DecodeError):  # a newer version's
+            with contextlib.suppress(*UNREADABLE):  # a newer version's
                 self._note(msgspec.json.decode(body, type=AlertMessage))
         await self.idle()
         try:
@@ -138,7 +141,6 @@ class _Session:
             raise Failed(f"{self._where} did not take alert {letter.place.seq} ({error})") from None
         if letter.place.seq > self._open_from and not letter.again:
             self._note(alert)
-        await self.idle()
 
     async def idle(self) -> None:
         """Show what has changed of the cameras and of their events."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import email.utils
 import socket
 import ssl
 import time
@@ -22,6 +21,7 @@ from urllib.parse import unquote_to_bytes
 
 import httpx2
 
+from stream.backoff import told_wait_s
 from stream.bridges.addresses import may_post
 from stream.bridges.signature import sign
 from stream.bridges.sink import DeliveryFault, Failed, Letter, Refused, Unreachable
@@ -85,7 +85,8 @@ class _Session:
             raise Unreachable(f"{self._host} can't be reached ({_reason(error)})") from None
         except (httpx2.HTTPError, OSError) as error:
             raise Failed(f"{self._host} broke off ({type(error).__name__})") from None
-        if fault := verdict(response.status_code, self._host, _after_s(response)):
+        after_s = told_wait_s(response.headers.get("Retry-After", ""), LONGEST_AFTER_S) or 0.0
+        if fault := verdict(response.status_code, self._host, after_s):
             raise fault
 
     async def idle(self) -> None:
@@ -164,16 +165,6 @@ def verdict(status: int, who: str, after_s: float) -> DeliveryFault | None:
             return Refused(answer)
         case _:
             return Failed(answer, after_s=after_s)
-
-
-def _after_s(response: httpx2.Response) -> float:
-    """For how long the receiver wants to be left alone, within reason: it says so in seconds or as a date, or not."""
-    told = response.headers.get("Retry-After", "")
-    try:
-        after_s = float(told) if told.isdecimal() else email.utils.parsedate_to_datetime(told).timestamp() - time.time()
-    except (ValueError, OverflowError):
-        return 0.0
-    return min(max(0.0, after_s), LONGEST_AFTER_S)
 
 
 def _reason(error: BaseException) -> str:

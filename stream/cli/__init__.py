@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from engine.errors import ConfigError, VigilError
-from stream.cli import bridges, config, demo, doctor, feedback, listen, replay, watch
+from stream.cli import bridges, config, demo, doctor, feedback, keys, listen, replay, watch
 from stream.cli.logs import log_to_stderr
 from stream.cli.options import with_console_address
 from stream.printable import printable
@@ -31,6 +31,7 @@ app.command("demo")(demo.command)
 app.command("doctor")(doctor.command)
 app.add_typer(config.app, name="config")
 app.add_typer(bridges.app, name="bridges")
+app.add_typer(keys.app, name="keys")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(replay.app, name="replay")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +30,9 @@ def command(
             help="Begin with the alert of this number, or with all that are kept: 0.",
         ),
     ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your key, for a feed with keys: see vigil keys new.")
+    ] = None,
     count: Annotated[int | None, typer.Option(min=1, metavar="NUMBER", help="Stop after this many alerts.")] = None,
     timeout: Annotated[
         float | None,
@@ -38,4 +42,4 @@ def command(
     """Print alerts as they come, until Ctrl-C; with --from-seq those that were told before first."""
     from stream.listen import listen
 
-    return listen(endpoint, camera, format.value, count, timeout, from_seq)
+    return listen(endpoint, camera, format.value, count, timeout, from_seq, key)

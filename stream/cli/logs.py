@@ -36,5 +36,5 @@ class _Line(logging.Formatter):
             level = ""  # what happens to a camera is no fault of the program
         line = printable(f"{clock}{where}{level} {record.getMessage()}")
         if record.exc_info and self._debug:
-            line += "\n" + self.formatException(record.exc_info)
+            line += "".join(f"\n{printable(each)}" for each in self.formatException(record.exc_info).splitlines())
         return line

@@ -248,7 +248,7 @@ def _procedure(method: str, material: Material, vectors: Path | None, config: Pa
     from offline_eval.methods.online import VERDICTS_ONLY, WITH_MEANING, OnlineSettings
     from offline_eval.procedures import ONLINE, VERA, offline_vera, online, published
     from offline_eval.vectors import read_vectors
-    from stream.wiring import make_cleaner
+    from stream.wiring.cameras import make_cleaner
 
     if method != ONLINE:
         if vectors:
@@ -276,7 +276,7 @@ def _sentences(watch: WatchConfig, judged_with: str) -> TextEncoder | None:
     """What gives sentences their vectors, to be compared with those that windows were judged with."""
     from engine.remembering import RememberingEncoder
     from offline_eval.videos.scorers import clip_name
-    from stream.wiring import make_aligner
+    from stream.wiring.scorers import make_aligner
 
     if watch.clip.weights == "off":
         return None

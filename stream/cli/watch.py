@@ -67,6 +67,9 @@ def command(
     feed: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Where to publish alerts, such as tcp://127.0.0.1:5557.")
     ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Who may hear the feed: a folder that `vigil keys` made.")
+    ] = None,
     http: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where to serve health and metrics, or off.")
     ] = None,
@@ -94,7 +97,7 @@ def command(
     --feed, --http and --data have the defaults of a configuration file: tcp://127.0.0.1:5557, 127.0.0.1:8787
     and vigil-data.
     """
-    overrides = _overrides(sources or [], scorer, responses, model, urls, feed, http, console, data, pace)
+    overrides = _overrides(sources or [], scorer, responses, model, urls, feed, keys, http, console, data, pace)
     file = ConfigFile(config, overrides) if config else None
     settings = file.load() if file else from_mapping(overrides)
     if not any(camera.enabled for camera in settings.cameras.values()):
@@ -118,7 +121,7 @@ def watch(
     import cv2
 
     from stream.watch import Watch
-    from stream.wiring import make_scorer, with_cleaning
+    from stream.wiring.scorers import make_scorer, with_cleaning
 
     cv2.setNumThreads(1)  # many cameras share the cores already
     supervisor = Supervisor.of(os.environ)
@@ -159,7 +162,12 @@ def watch(
         finished = asyncio.run(run())
     finally:
         scorer.close()
-    log.info("stopped after %d alert messages; evidence and outbox are in %s", finished.alerts_told, config.data.dir)
+    log.info(
+        "stopped after %d alert messages; %s; evidence and outbox are in %s",
+        finished.alerts_told,
+        finished.windows,
+        config.data.dir,
+    )
     if finished.failed:
         raise RuntimeFault("; ".join(finished.failed))
     return 0
@@ -197,6 +205,7 @@ def _overrides(
     model: str | None,
     urls: list[str] | None,
     feed: str | None,
+    keys: Path | None,
     http: str | None,
     console: str | None,
     data: Path | None,
@@ -208,8 +217,8 @@ def _overrides(
         tree["cameras"] = cameras_of(sources)
     if section := scorer_of(scorer, responses, model, urls):
         tree["scorer"] = section
-    if feed:
-        tree["feed"] = {"bind": feed}
+    if feed or keys:
+        tree["feed"] = ({"bind": feed} if feed else {}) | ({"keys": str(keys)} if keys else {})
     if http:
         tree["http"] = {"bind": http}
     if console:

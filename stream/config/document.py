@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MaxLen
 from pydantic.fields import FieldInfo
 
 from stream.config.fields import Kind
@@ -153,7 +153,12 @@ def _type(annotation: object, metadata: list[object]) -> str:
 
 
 def _bounds(metadata: list[object], write: Callable[[float], str]) -> str:
-    words = {Gt: ("gt", "above"), Ge: ("ge", "at least"), Le: ("le", "at most")}
+    words = {
+        Gt: ("gt", "above"),
+        Ge: ("ge", "at least"),
+        Le: ("le", "at most"),
+        MaxLen: ("max_length", "length at most"),
+    }
     return "".join(
         f", {word} {write(getattr(each, name))}"
         for bound, (name, word) in words.items()

@@ -113,19 +113,26 @@ def _span(text: str, node: yaml.Node) -> str:
 
 def _block(item: Value, indent: str) -> list[str]:
     """An item of a block, on one line if it is short."""
+    if isinstance(item, str):
+        return [f"{indent}- {_scalar(item, flow=False)}"]
     line = f"{indent}- {_flow(item)}"
-    if isinstance(item, str) or len(line) <= LONGEST_LINE:
+    if len(line) <= LONGEST_LINE:
         return [line]
-    lines = [f"{key}: {_flow(value)}" for key, value in item.items()]
+    lines = [f"{key}: {_scalar(value, flow=False)}" for key, value in item.items()]
     return [f"{indent}- {lines[0]}", *(f"{indent}  {line}" for line in lines[1:])]
 
 
-def _flow(value: object) -> str:
-    """A value on one line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_flow(each)}" for key, each in value.items()) + "}"
+def _flow(item: Value) -> str:
+    """An item of a list on one line."""
+    if isinstance(item, str):
+        return _scalar(item, flow=True)
+    return "{" + ", ".join(f"{key}: {_scalar(value, flow=True)}" for key, value in item.items()) + "}"
+
+
+def _scalar(value: object, *, flow: bool) -> str:
+    """On one line, and in quotes only where it needs them."""
     style = '"' if isinstance(value, str) and not value.isprintable() else None
     written: str = yaml.safe_dump(
-        [value], default_flow_style=True, default_style=style, width=_ONE_LINE, allow_unicode=True
+        [value], default_flow_style=flow, default_style=style, width=_ONE_LINE, allow_unicode=True
     )
-    return written.strip()[1:-1]
+    return written.strip()[1:-1] if flow else written.strip()[2:]

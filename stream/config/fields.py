@@ -219,7 +219,7 @@ AlertTypes = Annotated[
     Kind("list of `new`, `update` and `end`", lambda value: f"[{', '.join(value)}]"),
 ]
 Topic = Annotated[str, PlainValidator(_topic), Kind("topic")]
-ApiKey = Annotated[SecretStr, PlainValidator(_key), Kind("secret")]
+ApiKey = Annotated[SecretStr, PlainValidator(_key), PlainSerializer(str), Kind("secret")]
 Listen = Annotated[
     HostPort | None,
     PlainValidator(_host_port),

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from engine.errors import UsageError
 from engine.gate import IdleSettings
@@ -51,9 +51,10 @@ from stream.config.fields import (
     WebhookAddress,
 )
 from stream.config.section import Section, default_kind, merged
+from stream.feed.endpoint import require_loopback
 from stream.feed.messages import AlertMessage
 from stream.loopback import is_loopback
-from stream.urls import host_of
+from stream.urls import host_of, publishers_name
 
 GRID = (64, 36)  # on which zones and masks have to leave something
 LONGEST_NAME = 60  # of a definition, where alerts name it
@@ -193,7 +194,11 @@ class AlertsConfig(Section):
         ge=0,
         description="Shortest time between two updates of an open event. A rise in severity is told at once.",
     )
-    max_duration_s: Duration = Field(default=300.0, gt=0, description="An event that lasts this long is ended.")
+    max_duration_s: Duration = Field(
+        default=300.0,
+        gt=0,
+        description="An event that lasts this long is ended. While the score just stays high, no other follows it.",
+    )
 
     def policy(self) -> PolicySettings:
         return PolicySettings(**self.model_dump())
@@ -363,6 +368,11 @@ class CameraDefaults(Section):
     fps: float | None = Field(
         default=None, gt=0, le=240, description="Pictures per second to ask a webcam for. Other sources ignore it."
     )
+    publish_token: ApiKey | None = Field(
+        default=None,
+        description="What lets publish to a `webrtc` source, such as `${PHONE_TOKEN}`: 16 characters or more. The "
+        "console's operators may without it. Other sources ignore it.",
+    )
     pace: Literal["realtime", "max"] = Field(
         default="realtime", description="How fast a file is played: like a camera, or as fast as it can be scored."
     )
@@ -391,6 +401,8 @@ class CameraDefaults(Section):
     health: HealthConfig = Field(default=HealthConfig(), description="Which faults of the picture are told.")
 
     def check(self) -> None:
+        if self.publish_token:
+            _require_length(self.publish_token)
         if self.idle.enabled and self.idle.floor_s < self.window.stride_s:
             raise UsageError(
                 "idle.floor is shorter than window.stride: a still scene would be scored more often than a busy one",
@@ -417,8 +429,12 @@ class CameraConfig(CameraDefaults):
 
     source: SourceAddress = Field(
         description="Where the video comes from: a URL (`rtsp`, `rtsps`, `http`, `https`, `synthetic`), a file, "
-        "a webcam's number such as `0`, or a device such as `/dev/video0`."
+        "a webcam's number such as `0`, a device such as `/dev/video0`, or `webrtc://NAME`: whoever publishes there."
     )
+
+    def check(self) -> None:
+        super().check()
+        publishers_name(self.source.url)
 
 
 ScorerTimeout = Annotated[
@@ -568,7 +584,18 @@ class FeedConfig(Section):
         default=None,
         description="Where subscribers ask for alerts that they missed. By default the port after `bind`'s.",
     )
+    keys: FilePath | None = Field(
+        default=None,
+        description="The folder that `vigil keys` made, such as `vigil-keys`: only who has a key of it hears the feed. "
+        "An address that other machines reach needs it. See [security.md](security.md).",
+    )
     scores: bool = Field(default=True, description="Publish every score as well as alerts: for plots and debugging.")
+
+    def check(self) -> None:
+        if self.keys is None:
+            require_loopback(self.bind, "the feed")
+            if self.catch_up:
+                require_loopback(self.catch_up, "catch-up")
 
 
 Begin = Annotated[
@@ -651,8 +678,30 @@ class HttpConfig(Section):
     """Health (`/healthz`, `/readyz`) and metrics (`/metrics`)."""
 
     bind: Listen = Field(
-        default=HostPort("127.0.0.1", 8787), description="Where to serve them. The default lets in this machine only."
+        default=HostPort("127.0.0.1", 8787),
+        description="Where to serve them, or `off`. An address that other machines reach needs a `token`.",
     )
+    token: ApiKey | None = Field(
+        default=None,
+        description="What to show for `/readyz` and `/metrics`, as `Authorization: Bearer TOKEN`, such as "
+        "`${VIGIL_HTTP_TOKEN}`: 16 characters or more. `/healthz` is open to all.",
+    )
+
+    def check(self) -> None:
+        if self.token:
+            _require_length(self.token)
+        elif self.bind and not is_loopback(self.bind.host):
+            raise UsageError(
+                f"health and metrics at {self.bind} would be open to the whole network",
+                advice="give it a token: run `export VIGIL_HTTP_TOKEN=$(openssl rand -hex 24)` and put `http: {token: "
+                f"'${{VIGIL_HTTP_TOKEN}}'}}` into the file; or use 127.0.0.1:{self.bind.port}, behind a proxy or an "
+                "SSH tunnel",
+            )
+
+
+def _require_length(token: SecretStr) -> None:
+    if len(token.get_secret_value()) < SHORTEST_TOKEN:
+        raise UsageError(f"a token has {SHORTEST_TOKEN} characters or more", advice="make one: openssl rand -hex 24")
 
 
 class TokenConfig(Section):
@@ -665,10 +714,17 @@ class TokenConfig(Section):
     token: ApiKey = Field(description="What they sign in with, such as `${CONSOLE_TOKEN}`: 16 characters or more.")
 
     def check(self) -> None:
-        if len(self.token.get_secret_value()) < SHORTEST_TOKEN:
-            raise UsageError(
-                f"a token has {SHORTEST_TOKEN} characters or more", advice="make one: openssl rand -hex 24"
-            )
+        _require_length(self.token)
+
+
+class IceConfig(Section):
+    """A server that helps publishers of `webrtc` cameras through a network. In one network none is needed."""
+
+    url: str = Field(
+        pattern=r"^(stuns?|turns?):[^\s]+$", description="Such as `stun:192.0.2.1:3478` or `turn:192.0.2.1:3478`."
+    )
+    user: str | None = Field(default=None, description="For TURN.")
+    password: ApiKey | None = Field(default=None, description="For TURN, such as `${TURN_PASSWORD}`.")
 
 
 class ConsoleConfig(Section):
@@ -681,6 +737,9 @@ class ConsoleConfig(Section):
         default=(),
         max_length=64,
         description="Who may sign in. Without any, everybody on this machine is an admin, and nobody else gets in.",
+    )
+    ice_servers: tuple[IceConfig, ...] = Field(
+        default=(), max_length=4, description="For publishers from other networks; the first of each kind is used."
     )
 
     def check(self) -> None:
@@ -754,6 +813,16 @@ class WatchConfig(Section):
             raise UsageError(
                 "the motion scorer does not understand definitions", advice="use the scorer internvl2 or openai"
             )
+        enabled = {name: camera for name, camera in self.cameras.items() if camera.enabled}
+        published = {name: publishers_name(camera.source.url) for name, camera in enabled.items()}
+        waiting = [name for name, publisher in published.items() if publisher]
+        if waiting and self.console.bind is None:
+            raise UsageError(
+                f"the camera {waiting[0]} waits for a publisher, but the console, where they come in, is off",
+                advice="add --console, or console.bind to the file",
+            )
+        if len({published[name] for name in waiting}) < len(waiting):
+            raise UsageError("two cameras wait for the same publisher", advice="give each webrtc:// a name of its own")
         names = Counter(webhook.name for webhook in self.webhooks)
         if twice := [name for name, count in names.items() if count > 1]:
             raise UsageError(f"two webhooks are called {twice[0]!r}", advice="give each a name of its own")

@@ -66,6 +66,8 @@ def explain(error: ErrorDetails, tree: object, lines: Mapping[KeyPath, int]) -> 
         message = _unknown_key(str(path[-1]), _walk(location[:-1])[1])
     elif kind == "value_error":
         message = str(context["error"])
+    elif kind in ("string_too_long", "too_long"):
+        message = f"is too long: {context['max_length']} at most"
     elif kind == "literal_error":
         message = "must be " + str(context["expected"]).replace("'", "")
     elif kind == "union_tag_invalid":

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from stream.console.guard import Guard
 from stream.console.problems import DESCRIBED, MEDIA_TYPE, handle_problems
-from stream.console.routes import alerts, cameras, definitions, health, session, stream
+from stream.console.routes import alerts, cameras, definitions, health, session, stream, whip
 from stream.console.services import BEARER, Services
 
 STATIC = Path(__file__).with_name("static")
@@ -34,15 +34,21 @@ def make_app(services: Services) -> ASGIApp:
     app.state.services = services
     handle_problems(app)
     api = APIRouter(prefix="/api", responses=DESCRIBED)
+    described_by = [] if services.gate.is_open else [Depends(BEARER)]
     for part in (cameras, alerts, stream, definitions, health):
-        api.include_router(part.router, dependencies=[Depends(BEARER)])
+        api.include_router(part.router, dependencies=described_by)
     api.include_router(session.router)
     app.include_router(api)
+    app.include_router(whip.router)
     app.mount("/static", _Static(directory=STATIC))
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
         return FileResponse(STATIC / "index.html", headers=REVALIDATED)
+
+    @app.get("/publish", include_in_schema=False)
+    async def publishing() -> Response:
+        return FileResponse(STATIC / "publish.html", headers=REVALIDATED)
 
     described = app.openapi
 

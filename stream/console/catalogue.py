@@ -9,10 +9,9 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from engine.errors import FeedError
-from stream.console.database import failing, transaction
+from stream.console.database import transaction
 from stream.console.marks import CURRENT, Mark, mark_of
 from stream.feed.messages import AlertMessage, decode
 from stream.outbox import OutboxHistory
@@ -52,10 +51,9 @@ class Wanted:
 
 
 class Catalogue:
-    """For one thread, which `history` is for as well. Raises RuntimeFault, and OutboxError when that can't be read."""
+    """For one thread, which `history` is for as well. Raises sqlite3.Error, and OutboxError for the outbox."""
 
-    def __init__(self, path: Path, db: sqlite3.Connection, history: OutboxHistory) -> None:
-        self._path = path
+    def __init__(self, db: sqlite3.Connection, history: OutboxHistory) -> None:
         self._db = db
         self._history = history
 
@@ -63,15 +61,13 @@ class Catalogue:
         """The newest events first, by when they began."""
         self.catch_up()
         wheres, values = _conditions(wanted)
-        with failing(self._path, "read"):
-            query = f"SELECT e.first_seq, e.message, {CURRENT} WHERE {' AND '.join(wheres)}"
-            rows = self._db.execute(f"{query} ORDER BY e.first_seq DESC LIMIT ?", (*values, limit)).fetchall()
+        query = f"SELECT e.first_seq, e.message, {CURRENT} WHERE {' AND '.join(wheres)}"
+        rows = self._db.execute(f"{query} ORDER BY e.first_seq DESC LIMIT ?", (*values, limit)).fetchall()
         return [_filed(row) for row in rows]
 
     def event(self, event_id: str) -> Filed | None:
         self.catch_up()
-        with failing(self._path, "read"):
-            row = self._db.execute(f"SELECT e.first_seq, e.message, {CURRENT} WHERE e.id = ?", (event_id,)).fetchone()
+        row = self._db.execute(f"SELECT e.first_seq, e.message, {CURRENT} WHERE e.id = ?", (event_id,)).fetchone()
         return _filed(row) if row else None
 
     def course(self, event_id: str) -> list[bytes]:
@@ -80,24 +76,22 @@ class Catalogue:
 
     def catch_up(self) -> None:
         """File what was told since the last time, and forget what the outbox does not keep any more."""
-        with failing(self._path, "written"):
-            epoch, through = self._db.execute("SELECT epoch, through FROM told").fetchone()
-            if epoch != self._history.epoch:
-                through = 0
-                with transaction(self._db):
-                    self._db.execute("DELETE FROM said")
-                    self._db.execute("DELETE FROM events")
-                    self._db.execute("UPDATE told SET epoch = ?, through = 0", (self._history.epoch,))
-            while True:
-                kept = self._history.since(through, PAGE_ALERTS)
-                if not kept.alerts:
-                    break
-                through = kept.alerts[-1][0]
-                with transaction(self._db):
-                    for seq, data in kept.alerts:
-                        self._file(seq, data)
-                    self._db.execute("UPDATE told SET through = ?", (through,))
-            self._forget_before(kept.first_seq)
+        epoch, through = self._db.execute("SELECT epoch, through FROM told").fetchone()
+        kept = self._history.since(through, PAGE_ALERTS)
+        if epoch != self._history.epoch or kept.last_seq < through:  # another outbox, or an older copy of it
+            with transaction(self._db):
+                self._db.execute("DELETE FROM said")
+                self._db.execute("DELETE FROM events")
+                self._db.execute("UPDATE told SET epoch = ?, through = 0", (self._history.epoch,))
+            kept = self._history.since(0, PAGE_ALERTS)
+        while kept.alerts:
+            through = kept.alerts[-1][0]
+            with transaction(self._db):
+                for seq, data in kept.alerts:
+                    self._file(seq, data)
+                self._db.execute("UPDATE told SET through = ?", (through,))
+            kept = self._history.since(through, PAGE_ALERTS)
+        self._forget_before(kept.first_seq)
 
     def _file(self, seq: int, data: bytes) -> None:
         try:

@@ -86,7 +86,8 @@ class Hub:
     async def wait(self, news: asyncio.Event, within_s: float) -> None:
         """Until there is something newer than when `news` was this hub's, or the time is over."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(news.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await news.wait()
 
     async def alerts_after(self, seq: int) -> list[tuple[int, bytes]]:
         """The oldest alerts after this one, as (seq, JSON): some of them, and none only when there is none."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from http import HTTPStatus
 
 from starlette.responses import Response
@@ -37,15 +37,15 @@ class Places:
 class LiveResponse(Response):
     """Sends the pieces as they come, and takes a place. Ends with them, or when the viewer left or is too slow."""
 
-    def __init__(self, pieces: AsyncIterator[bytes], media_type: str, places: Places) -> None:
+    def __init__(self, pieces: AsyncGenerator[bytes], media_type: str, places: Places) -> None:
         super().__init__(media_type=media_type, headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._pieces = pieces
         self._places = places
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         with self._places.taken():
-            sending = asyncio.create_task(self._send_all(send, head_only=scope["method"] == "HEAD"))
+            sending = asyncio.create_task(self._send_all(send))
             leaving = asyncio.create_task(_left(receive))
             try:
                 await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -56,12 +56,13 @@ class LiveResponse(Response):
             if isinstance(done[0], Exception) and not isinstance(done[0], TimeoutError):
                 raise done[0]
 
-    async def _send_all(self, send: Send, *, head_only: bool) -> None:
+    async def _send_all(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if not head_only:
-            async for piece in self._pieces:
+        async with aclosing(self._pieces) as pieces:
+            async for piece in pieces:
                 message = {"type": "http.response.body", "body": piece, "more_body": True}
-                await asyncio.wait_for(send(message), TAKEN_WITHIN_S)
+                async with asyncio.timeout(TAKEN_WITHIN_S):
+                    await send(message)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

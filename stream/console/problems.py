@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -89,6 +90,11 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(VigilError)
     async def _fault(_request: Request, error: VigilError) -> JSONResponse:
         return answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "5"})
+
+    @app.exception_handler(sqlite3.Error)
+    async def _disk(_request: Request, error: sqlite3.Error) -> JSONResponse:
+        log.error("the console's database fails: %s", error)
+        return answer(HTTPStatus.SERVICE_UNAVAILABLE, f"the console's database: {error}", {"Retry-After": "5"})
 
     @app.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> JSONResponse:

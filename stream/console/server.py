@@ -27,6 +27,7 @@ from stream.console.tries import Tries
 from stream.console.view import WatchView
 from stream.feed.messages import Message
 from stream.outbox import OutboxHistory
+from stream.webrtc.publishers import Publishers
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,7 @@ class ConsoleServer:
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(_listen(config.console.bind))
             self.url = _url(listener)
-            path = config.data.dir / NAME
-            db = open_database(path, view.clock.time())
+            db = open_database(config.data.dir / NAME, view.clock.time())
             stack.callback(db.close)
             histories = [OutboxHistory(view.outbox) for _ in range(2)]  # one for each thread that reads
             threads = {name: SideThread(f"vigil-console-{name}") for name in ("disk", "outbox", "pictures")}
@@ -54,6 +54,8 @@ class ConsoleServer:
                 stack.callback(history.close)
             for thread in threads.values():
                 stack.callback(thread.close)
+            publishers = Publishers(view.doors)
+            stack.callback(publishers.close)
             self._hub = Hub(histories[0], view.outbox.last_seq, threads["outbox"], view.clock)
             self._services = Services(
                 view=view,
@@ -61,11 +63,12 @@ class ConsoleServer:
                 hub=self._hub,
                 disk=threads["disk"],
                 db=db,
-                catalogue=Catalogue(path, db, histories[1]),
+                catalogue=Catalogue(db, histories[1]),
                 pictures=Pictures(threads["pictures"]),
                 changes=Changes(view, db, threads["disk"]),
                 tries=Tries(view),
                 data=config.data.dir,
+                publishers=publishers,
                 streams=Places(MOST_STREAMS),
                 videos=Places(MOST_VIDEOS),
             )

@@ -24,6 +24,7 @@ from stream.console.problems import Problem
 from stream.console.side_thread import SideThread
 from stream.console.tries import Tries
 from stream.console.view import WatchView
+from stream.webrtc.publishers import Publishers
 
 COOKIE = "vigil_session"
 CSRF_HEADER = "X-CSRF-Token"
@@ -44,6 +45,7 @@ class Services:
     changes: Changes
     tries: Tries
     data: Path
+    publishers: Publishers
     streams: Places
     videos: Places
 

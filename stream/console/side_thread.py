@@ -28,7 +28,8 @@ class SideThread:
     async def do(self, job: Callable[[], _Result], within_s: float = ANSWER_WITHIN_S) -> _Result:
         """What the job returns or raises. Raises RuntimeFault when that takes too long; it may still be done then."""
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(self.begin(job)), within_s)
+            async with asyncio.timeout(within_s):
+                return await asyncio.wrap_future(self.begin(job))
         except TimeoutError as error:
             raise RuntimeFault(
                 f"no answer within {within_s:g} s", advice="check the disk of the data folder"

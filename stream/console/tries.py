@@ -154,9 +154,11 @@ class Tries:
 
         config = await self._view.there(self._view.config)
         within_s = SCORE_WITHIN_S + config.scorer.timeout_s
-        await asyncio.wait_for(asyncio.wrap_future(self._view.on_scorer(define)), within_s)
+        async with asyncio.timeout(within_s):
+            await asyncio.wrap_future(self._view.on_scorer(define))
         while batch := await more():
-            judged = await asyncio.wait_for(asyncio.wrap_future(self._view.judge(batch)), within_s)
+            async with asyncio.timeout(within_s):
+                judged = await asyncio.wrap_future(self._view.judge(batch))
             for window, judgement in zip(batch, judged, strict=True):
                 other = judgement.further.get(NEW)
                 at_s = round(window.end.time_s - BEGINNING_S, 3)

@@ -26,6 +26,7 @@ from stream.desk import Desk, Track
 from stream.outbox import Outbox
 from stream.preview import Preview
 from stream.reload import ConfigFile
+from stream.webrtc.door import Doors
 
 ANSWER_WITHIN_S = 10.0  # what the watch's loop is waited for
 
@@ -75,6 +76,7 @@ class WatchView:
     config: Callable[[], WatchConfig]
     apply: Callable[[WatchConfig], Awaitable[None]]
     file: ConfigFile | None
+    doors: Doors  # for publishers; for any thread
 
     async def there(self, look: Callable[[], _Result]) -> _Result:
         """What `look` returns or raises on the watch's loop. Raises RuntimeFault when that does not answer."""
@@ -149,7 +151,8 @@ class WatchView:
             raise RuntimeFault("the watch is over")
         future = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
         try:
-            return await asyncio.wait_for(future, seconds)
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(future)  # what has begun there is finished
         except TimeoutError as error:
             raise RuntimeFault("the watch does not answer", advice="look at its log") from error
 

@@ -18,7 +18,7 @@ from stream.doctor.probe import LONGEST_LOOK_S, Seen, watch
 from stream.remux import ClipWriter, browser_note
 from stream.sources.base import StreamInfo
 from stream.timing import PACE_BOUNDS
-from stream.wiring import make_source, watched
+from stream.wiring.cameras import make_source, watched
 
 GRACE_S = 10.0  # beyond a source's own timeouts: looking up a name is covered by none of them
 FEW_PICTURES = 0.7  # of what is announced

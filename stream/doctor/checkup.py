@@ -36,20 +36,21 @@ def scorer_looks(config: WatchConfig) -> list[Look]:
     match config.scorer:
         case OpenAIScorerConfig() as wanted:
             return [Look("scorer", lambda: servers.servers(wanted), LIMIT_S), cleaning]
-        case InternVL2ScorerConfig():
-            return [cleaning]
+        case InternVL2ScorerConfig(model=model):
+            return [Look("model", lambda: software.checkpoint(model), LIMIT_S), cleaning]
         case _:
             return []
 
 
 def machine_looks(config: WatchConfig) -> list[Look]:
     """Everything about this machine that concerns a watch with this configuration."""
+    needs_gpu = config.scorer.kind == "internvl2"
     return [
         Look("versions", software.versions, LIMIT_S),
         Look("decoders", software.decoders, LIMIT_S),
         Look("encoder", software.encoder, LIMIT_S),
         Look("hardware decoding", software.hardware_decoding, LIMIT_S),
-        Look("gpu", software.gpu, software.SMI_LIMIT_S + software.TORCH_LIMIT_S + LIMIT_S),
+        Look("gpu", lambda: software.gpu(needed=needs_gpu), software.SMI_LIMIT_S + software.TORCH_LIMIT_S + LIMIT_S),
         Look("extras", software.extras, LIMIT_S),
         *scorer_looks(config),
         Look("disk", lambda: machine.disk(config.data), LIMIT_S),

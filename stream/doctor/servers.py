@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.errors import UsageError
 from stream.config.models import OpenAIScorerConfig
 from stream.doctor.findings import Finding, ok, problem
-from stream.wiring import make_openai_scorer
+from stream.wiring.scorers import make_openai_scorer
 
 
 def servers(config: OpenAIScorerConfig) -> Iterator[Finding]:

@@ -10,10 +10,14 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
+from engine.errors import CheckpointError
+from engine.internvl2.config import read_config
+from engine.internvl2.files import missing_files
 from stream.doctor.asking import ask
 from stream.doctor.findings import Finding, ok, problem, warning
 from stream.sources.encode import PacketEncoder
@@ -104,7 +108,7 @@ def hardware_decoding() -> Iterator[Finding]:
     yield ok("hardware decoding", message, offered=", ".join(offered), opened=", ".join(opened))
 
 
-def gpu() -> Iterator[Finding]:
+def gpu(*, needed: bool) -> Iterator[Finding]:
     """What a vision-language model could run on."""
     smi = shutil.which("nvidia-smi")
     query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
@@ -127,8 +131,26 @@ def gpu() -> Iterator[Finding]:
         yield warning("gpu", f"PyTorch {torch} can't use {cards}", advice, cards=cards, torch=torch)
     elif cards:
         yield ok("gpu", f"{cards}; not used, as PyTorch is not installed", cards=cards)
+    elif needed:
+        yield warning("gpu", "none: on a CPU a model is for trials only", "use a machine with a GPU, or scorer openai")
     else:
-        yield ok("gpu", "none, and the motion scorer needs none")
+        yield ok("gpu", "none, and the scorer needs none")
+
+
+def checkpoint(model: str) -> Iterator[Finding]:
+    """Whether a scorer's model can be read, as far as its small files tell. Fetches nothing."""
+    folder = Path(model).expanduser()
+    if not folder.exists():
+        yield ok("model", f"{model} is no folder here: it is looked for on the hub when watching starts", model=model)
+        return
+    try:
+        config = read_config(folder)
+        if missing := missing_files(folder):
+            raise CheckpointError(f"{folder} lacks {', '.join(missing)}", advice="fetch the checkpoint again")
+    except CheckpointError as error:
+        yield problem("model", error.message, error.advice, model=model)
+    else:
+        yield ok("model", f"{folder}: {config.language.value}, its weights are not looked at here", model=model)
 
 
 def cleaning(model: str, weights: str) -> Iterator[Finding]:

@@ -218,10 +218,13 @@ class EvidenceWorker:
 
     def _record(self, event: _Event, recording: ClipRecording, closing: bool) -> None:
         late = event.done is not None and self._clock() >= event.deadline_s
+        ended = event.ring is not None and event.ring.ended  # asked first: whatever it was given is followed then
         if event.done is not None:
             recording.end(event.end_time_s)
         recording.follow()
-        if closing:
+        if event.done is not None and ended:
+            recording.finish(note="ends where the source ended")
+        elif closing:
             recording.finish(note="ends where Vigil was stopped")
         elif late:
             recording.finish(note="ends early: the camera sent no more in time")

@@ -11,6 +11,7 @@ from typing import Annotated, Protocol
 import msgspec
 
 from engine.errors import FeedError, VigilError
+from stream.feed.messages import UNREADABLE
 
 PAGE_ALERTS, PAGE_BYTES = 500, 1 << 20  # the most in one reply, whichever is reached first
 
@@ -79,7 +80,7 @@ def decode_reply(data: bytes) -> Reply:
     """Raises FeedError for what is none."""
     try:
         return _replies.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise FeedError(f"no reply of catch-up: {error}", advice="are both ends of the same version?") from error
 
 
@@ -113,7 +114,7 @@ def answer(request: bytes, history: History, run: str) -> bytes:
     try:
         asked = _requests.decode(request)
         return encode(_page(asked, history, run) if isinstance(asked, RangeRequest) else _open(asked, history, run))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return encode(Refusal(message=f"no request: {error}", advice="see docs/feed.md"))
     except VigilError as error:
         return encode(Refusal(message=error.message, advice=error.advice))
@@ -164,5 +165,5 @@ def _camera(alert: bytes) -> str | None:
     """The camera that an alert is about; None when it is no JSON, which would spoil the whole reply."""
     try:
         return _of_camera.decode(alert).camera
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None

@@ -22,16 +22,18 @@ import zmq
 import zmq.asyncio
 
 from engine.errors import UsageError
-from stream.feed.events import Event, Position, Received, Since
+from stream.feed.events import Event, Handshake, Position, Received, Since
 from stream.feed.messages import DEFAULT_ENDPOINT, AlertMessage, Kind
 from stream.feed.position import PositionFile
 from stream.feed.sockets import connect
 from stream.feed.tracker import Tracker
+from stream.keys import ClientKey, load_client_key
 
 HIGH_WATER_MARK = 20_000  # messages kept while the program is busy; alerts beyond are fetched, others missed
 _AT_ONCE = 100  # messages taken from the socket before they are handed out
 
 _ALERTS: tuple[Kind, ...] = ("alerts",)
+_REFUSALS = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 _Socket = TypeVar("_Socket", bound=zmq.Socket[Any])
 
 
@@ -43,6 +45,7 @@ def subscribe(
     since: Since = "now",
     position: Path | None = None,
     catch_up: str | None = None,
+    key: Path | None = None,
     timeout_s: float | None = None,
 ) -> Subscription:
     """Connect and listen; to be used in a `with`. None for `cameras` means all.
@@ -51,13 +54,13 @@ def subscribe(
     "open" the last one of each event that is open, with a `Position` those after it, with "now" none. What gets lost
     on the way is fetched, from the publisher's catch-up address unless `catch_up` names another. With `position`, a
     file, each alert is noted in it once the next event is asked for or the `with` ends without an exception; the
-    next run goes on after it, whatever `since` says.
+    next run goes on after it, whatever `since` says. `key` is a file that `vigil keys new` made, for a feed with keys.
 
-    Iterating waits for ever, while publishers come, go and come back; with `timeout_s` it raises FeedError
-    when no message of these kinds came for that long. Raises UsageError for an endpoint that makes no sense,
-    FeedError for a position that can't be read or kept.
+    Iterating waits for ever, while publishers come, go and come back; it raises FeedError when the key is refused, also
+    later, and with `timeout_s` when no message of these kinds came for that long. Raises UsageError for an endpoint or
+    a key that makes no sense, FeedError for a position that can't be read or kept.
     """
-    return Subscription(endpoint, *_start(endpoint, cameras, kinds, since, position, catch_up, timeout_s))
+    return Subscription(endpoint, *_start(endpoint, cameras, kinds, since, position, catch_up, key, timeout_s))
 
 
 def asubscribe(
@@ -68,10 +71,11 @@ def asubscribe(
     since: Since = "now",
     position: Path | None = None,
     catch_up: str | None = None,
+    key: Path | None = None,
     timeout_s: float | None = None,
 ) -> AsyncSubscription:
     """As `subscribe`, for `async with` and `async for`. Noting a position holds the event loop while the disk syncs."""
-    return AsyncSubscription(endpoint, *_start(endpoint, cameras, kinds, since, position, catch_up, timeout_s))
+    return AsyncSubscription(endpoint, *_start(endpoint, cameras, kinds, since, position, catch_up, key, timeout_s))
 
 
 def _start(
@@ -81,19 +85,26 @@ def _start(
     since: Since,
     position: Path | None,
     catch_up: str | None,
+    key: Path | None,
     timeout_s: float | None,
-) -> tuple[Tracker, PositionFile | None]:
+) -> tuple[Tracker, PositionFile | None, ClientKey | None]:
+    client_key = load_client_key(key) if key else None
     file = PositionFile(position) if position else None
     since = (file.load() if file else None) or since
-    return Tracker(endpoint, kinds, cameras, timeout_s, time.monotonic(), since=since, catch_up=catch_up), file
+    now_s = time.monotonic()
+    tracker = Tracker(
+        endpoint, kinds, cameras, timeout_s, now_s, since=since, catch_up=catch_up, has_key=key is not None
+    )
+    return tracker, file, client_key
 
 
 class _Events:
     """What has come and is not handed out yet, and how far the program is with what was."""
 
-    def __init__(self, tracker: Tracker, file: PositionFile | None) -> None:
+    def __init__(self, tracker: Tracker, file: PositionFile | None, key: ClientKey | None) -> None:
         self._tracker = tracker
         self._file = file
+        self._key = key
         self._events: deque[Event] = deque()
         self._last: Position | None = None  # after the last alert that was handed out
 
@@ -118,10 +129,10 @@ class _Events:
 class Subscription(_Events):
     """Iterates over what comes, in order. Used from one thread."""
 
-    def __init__(self, endpoint: str, tracker: Tracker, file: PositionFile | None) -> None:
-        super().__init__(tracker, file)
+    def __init__(self, endpoint: str, tracker: Tracker, file: PositionFile | None, key: ClientKey | None) -> None:
+        super().__init__(tracker, file, key)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket, self._monitor = _subscribe(self._context, endpoint, tracker.topics)
+        self._socket, self._monitor = _subscribe(self._context, endpoint, tracker.topics, key)
         self._request: zmq.Socket[bytes] | None = None
 
     def __iter__(self) -> Self:
@@ -166,7 +177,7 @@ class Subscription(_Events):
         if self._request:
             self._request.close()
         try:
-            self._request = _requester(self._context, address)
+            self._request = _requester(self._context, address, self._key)
         except UsageError as error:
             self._request = None
             self._events += self._tracker.unasked(error.message)
@@ -177,10 +188,10 @@ class Subscription(_Events):
 class AsyncSubscription(_Events):
     """Iterates over what comes, in order. Used from one event loop; a cancelled wait loses nothing."""
 
-    def __init__(self, endpoint: str, tracker: Tracker, file: PositionFile | None) -> None:
-        super().__init__(tracker, file)
+    def __init__(self, endpoint: str, tracker: Tracker, file: PositionFile | None, key: ClientKey | None) -> None:
+        super().__init__(tracker, file, key)
         self._context = zmq.asyncio.Context()
-        self._socket, self._monitor = _subscribe(self._context, endpoint, tracker.topics)
+        self._socket, self._monitor = _subscribe(self._context, endpoint, tracker.topics, key)
         self._request: zmq.asyncio.Socket | None = None
 
     def __aiter__(self) -> Self:
@@ -222,7 +233,7 @@ class AsyncSubscription(_Events):
         if self._request:
             self._request.close()
         try:
-            self._request = _requester(self._context, address)
+            self._request = _requester(self._context, address, self._key)
         except UsageError as error:
             self._request = None
             self._events += self._tracker.unasked(error.message)
@@ -230,7 +241,9 @@ class AsyncSubscription(_Events):
             await self._request.send(request, zmq.NOBLOCK)
 
 
-def _subscribe(context: zmq.Context[_Socket], endpoint: str, topics: Collection[str]) -> tuple[_Socket, _Socket]:
+def _subscribe(
+    context: zmq.Context[_Socket], endpoint: str, topics: Collection[str], key: ClientKey | None
+) -> tuple[_Socket, _Socket]:
     """A subscribed socket, and another that tells when its connection comes and goes."""
     socket = context.socket(zmq.SUB)
     socket.set(zmq.RCVHWM, HIGH_WATER_MARK)
@@ -239,21 +252,21 @@ def _subscribe(context: zmq.Context[_Socket], endpoint: str, topics: Collection[
     socket.set(zmq.HEARTBEAT_TIMEOUT, 15_000)
     for name in topics:
         socket.set(zmq.SUBSCRIBE, name.encode())
-    monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+    monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | _REFUSALS)
     try:
-        connect(socket, endpoint)
+        connect(socket, endpoint, key)
     except UsageError:
         _disconnect(context, socket, monitor)
         raise
     return socket, monitor
 
 
-def _requester(context: zmq.Context[_Socket], address: str) -> _Socket:
+def _requester(context: zmq.Context[_Socket], address: str, key: ClientKey | None) -> _Socket:
     """A socket for one request: with another for the next, a late reply is never taken for another's."""
     socket = context.socket(zmq.REQ)
     socket.set(zmq.LINGER, 0)
     try:
-        connect(socket, address)
+        connect(socket, address, key)
     except UsageError:
         socket.close()
         raise
@@ -282,9 +295,19 @@ def _poller(poller: _Poller, *sockets: zmq.Socket[Any] | None) -> _Poller:
 
 
 def _link_change(tracker: Tracker, frames: list[bytes]) -> list[Event]:
-    (event,) = struct.unpack_from("=H", frames[0])  # as zmq_socket_monitor describes it
-    connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
-    return tracker.connected(time.monotonic()) if connected else tracker.disconnected()
+    event, value = struct.unpack_from("=HI", frames[0])  # as zmq_socket_monitor describes it
+    match event:
+        case zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            return tracker.connected(time.monotonic())
+        case zmq.EVENT_DISCONNECTED:
+            return tracker.disconnected()
+        case zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            return tracker.refused(Handshake.KEY)
+        case zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            mismatch = value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
+            return tracker.refused(Handshake.MECHANISM if mismatch else Handshake.NONSENSE)
+        case _:
+            return tracker.refused(Handshake.SILENT)
 
 
 def _poll_ms(tracker: Tracker) -> int:

@@ -80,4 +80,13 @@ class Link(StrEnum):
     SILENT = "silent"  # connected, yet not even a heartbeat came for SILENT_AFTER_S
 
 
+class Handshake(StrEnum):
+    """How the publisher's end refused the connection, before any message."""
+
+    KEY = "key"  # it knows this client's key and does not let it in
+    MECHANISM = "mechanism"  # one end has a key and the other takes none
+    NONSENSE = "nonsense"  # what answers there speaks another language
+    SILENT = "silent"  # it hung up without a word: the key is for another server, or nobody is behind a tunnel
+
+
 Event = Received | Missed | Restarted | NewEpoch | NoCatchUp | Garbage | Link

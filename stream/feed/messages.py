@@ -150,6 +150,8 @@ class ScoreMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema"
 
 Message = AlertMessage | StatusMessage | ScoreMessage
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what decoding raises, of whatever comes
+
 _SEQUENCE = struct.Struct(">Q")
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
@@ -179,7 +181,7 @@ def decode(data: bytes) -> Message:
     """Raises FeedError for what is no JSON, has a schema not known here, or lacks a field."""
     try:
         return _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise FeedError(f"not a message of this feed: {error}", advice="are both ends of the same version?") from error
 
 

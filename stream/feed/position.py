@@ -9,6 +9,7 @@ import msgspec
 
 from engine.errors import FeedError
 from stream.feed.events import Position
+from stream.feed.messages import UNREADABLE
 
 
 class PositionFile:
@@ -24,7 +25,7 @@ class PositionFile:
             self._saved = msgspec.json.decode(self._path.read_bytes(), type=Position)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise FeedError(
                 f"{self._path} holds no position of a subscriber ({error})",
                 advice="delete it to begin anew, or choose another file",

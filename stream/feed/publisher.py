@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -22,21 +23,23 @@ from stream.feed.messages import (
     topic,
     topic_of,
 )
-from stream.feed.sockets import bind
+from stream.feed.sockets import Entrance
 
 HIGH_WATER_MARK = 20_000  # messages kept for each subscriber that falls behind; then it misses some, and sees that
+MAX_SUBSCRIPTION_BYTES = 4 << 10
 LINGER_MS = 1000  # how long closing waits for what subscribers have not fetched yet
 
 
 class FeedPublisher:
-    """Binds `endpoint` (tcp:// on loopback, or ipc://) and sends. Used from one thread; no call ever blocks.
+    """Binds `endpoint` (tcp:// or ipc://) and sends. Used from one thread; no call ever blocks.
 
-    New subscribers get the current status of the cameras they ask for, as soon as `greet` is called: every
-    publishing call does so, and the owner does when it is idle. Without `scores` those are not sent. Whoever is in the
-    same process may hear all messages, scores in any case, by `heard`. Raises as `stream.feed.sockets.bind` does.
+    New subscribers get the current status of the cameras they ask for, and those whose key was revoked are cut off, as
+    soon as `greet` is called: every publishing call does so, and the owner does when it is idle. Without `scores` those
+    are not sent. Whoever is in the same process may hear all messages, scores in any case, by `heard`. Raises as
+    `stream.feed.sockets.Entrance` does.
     """
 
-    def __init__(self, endpoint: str, *, scores: bool = True) -> None:
+    def __init__(self, endpoint: str, *, scores: bool = True, keys: Path | None = None) -> None:
         self.run = uuid.uuid4().hex
         self.catch_up: str | None = None  # where what was told before can be asked for; it goes into every status
         self.heard: Callable[[Message], None] = _by_nobody
@@ -48,12 +51,14 @@ class FeedPublisher:
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
         self._socket.set(zmq.LINGER, LINGER_MS)
+        self._socket.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)
         self._socket.set(zmq.XPUB_VERBOSE, 1)  # also hear of a subscription that another subscriber has already
         try:
-            self.bound_endpoint = bind(self._socket, endpoint, "the feed")
+            self._entrance = Entrance(self._socket, endpoint, "the feed", keys)
         except BaseException:
-            self.close()
+            self._context.destroy(linger=0)
             raise
+        self.bound_endpoint = self._entrance.endpoint
 
     def publish_alert(self, message: AlertMessage, jpeg: bytes | None = None) -> None:
         self.greet()
@@ -73,7 +78,8 @@ class FeedPublisher:
             self.heard(message)
 
     def greet(self) -> None:
-        """Send new subscribers the status of their cameras again."""
+        """Send new subscribers the status of their cameras again; cut off who is let in no more."""
+        self._entrance.look()
         prefixes = set()
         while self._socket.poll(0, zmq.POLLIN):
             request = self._socket.recv(zmq.NOBLOCK)
@@ -90,7 +96,8 @@ class FeedPublisher:
     def close(self) -> None:
         """Give subscribers `LINGER_MS` to fetch the rest, then let go. Safe to call twice."""
         self._socket.close()
-        self._context.term()
+        if self._entrance.close():
+            self._context.term()
 
     def __enter__(self) -> Self:
         return self

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import zmq
 
 from stream.feed.catch_up import History, Refusal, answer, encode
-from stream.feed.sockets import bind
+from stream.feed.sockets import Entrance
 
 MAX_REQUEST_BYTES = 64 << 10
 HIGH_WATER_MARK = 8  # requests and replies kept for each peer; more are dropped
+LOOK_EVERY_MS = 250  # for who was revoked
 CLOSE_WAIT_S = 3.0
 
 _log = logging.getLogger(__name__)
@@ -23,23 +25,25 @@ class CatchUpServer:
     """Answers requests one at a time until closed. A peer that does not fetch replies loses them, and delays nobody.
 
     From here on `history` is used by the server's thread alone, which closes it. `run` is the publisher's.
-    Raises as `stream.feed.sockets.bind` does.
+    Raises as `stream.feed.sockets.Entrance` does.
     """
 
-    def __init__(self, endpoint: str, history: History, run: str) -> None:
+    def __init__(self, endpoint: str, history: History, run: str, *, keys: Path | None = None) -> None:
         self._history = history
         self._run = run
+        self._look_every_ms = LOOK_EVERY_MS if keys else None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.set(zmq.RCVHWM, HIGH_WATER_MARK)
         self._socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
         self._socket.set(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
         try:
-            self.bound_endpoint = bind(self._socket, endpoint, "catch-up")
+            self._entrance = Entrance(self._socket, endpoint, "catch-up", keys)
         except BaseException:
             history.close()
             self._context.destroy(linger=0)
             raise
+        self.bound_endpoint = self._entrance.endpoint
         self._stopped = self._context.socket(zmq.PAIR)
         self._stopped.bind("inproc://stop")
         self._stop = self._context.socket(zmq.PAIR)
@@ -69,11 +73,16 @@ class CatchUpServer:
         poller = zmq.Poller()
         for socket in (self._stopped, self._socket):
             poller.register(socket, zmq.POLLIN)
-        while self._stopped not in dict(poller.poll()):
-            *envelope, request = self._socket.recv_multipart()
-            self._socket.send_multipart([*envelope, self._answer(request)], zmq.NOBLOCK)
+        while self._stopped not in (ready := dict(poller.poll(self._look_every_ms))):
+            self._entrance.look()
+            if self._socket in ready:
+                *envelope, request = self._socket.recv_multipart()
+                self._socket.send_multipart([*envelope, self._answer(request)], zmq.NOBLOCK)
         self._history.close()
-        self._context.destroy(linger=0)
+        self._socket.close(linger=0)
+        self._stopped.close()
+        if self._entrance.close():
+            self._context.term()
 
     def _answer(self, request: bytes) -> bytes:
         try:

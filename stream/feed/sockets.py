@@ -1,47 +1,99 @@
-"""Where the feed's sockets are bound and connected: addresses, limits, and what ZeroMQ's errors mean."""
+"""Where the feed's sockets are bound and connected: addresses, keys, limits, and what ZeroMQ's errors mean."""
 
 from __future__ import annotations
 
 import errno
-from typing import Any, TypeVar
+import logging
+from pathlib import Path
+from typing import Any
 
 import zmq
 
 from engine.errors import FeedError, UsageError
-from stream.feed.endpoint import parse
+from stream.feed.doorkeeper import Doorkeeper
+from stream.feed.endpoint import parse, require_loopback
 from stream.feed.messages import DEFAULT_ENDPOINT
-from stream.loopback import is_loopback
+from stream.keys import ClientKey
 
 MAX_MESSAGE_BYTES = 32 << 20
+TRIES = 20  # at opening again what was open, before that is an error
 RECONNECT_FIRST_MS, RECONNECT_LONGEST_MS = 100, 2000
 
-_Socket = TypeVar("_Socket", bound=zmq.Socket[Any])
+_log = logging.getLogger(__name__)
 
 
-def bind(socket: zmq.Socket[bytes], endpoint: str, what: str) -> str:
-    """Bind the socket of the sending end, and say to what: a `*` for the port becomes the port.
+class Entrance:
+    """Where others reach a socket of the sending end: bound to `endpoint`, which `what` names in errors ("the feed").
 
-    `what` names it in errors, as in "the feed". Raises UsageError for an endpoint that makes no sense or that other
-    machines could reach, FeedError for one that can't be bound.
+    With `keys`, a folder, only their owners get in. Used on the socket's thread. Raises UsageError for an endpoint that
+    makes no sense or that other machines could reach without keys, and for keys that can't be used; FeedError for an
+    endpoint that can't be bound. To be closed after the socket.
     """
-    address = parse(endpoint)
-    if address is not None and not is_loopback(address[0]):
-        raise UsageError(
-            f"{what} at {endpoint} would be open to the whole network, without keys",
-            advice=f"use tcp://127.0.0.1:{address[1]}, and from other machines an SSH tunnel: "
-            "ssh -N -L 5557:127.0.0.1:5557 -L 5558:127.0.0.1:5558 THIS_MACHINE",
-        )
-    socket.set(zmq.IPV6, 1 if "[" in endpoint else 0)
-    try:
-        socket.bind(endpoint.replace("//localhost:", "//127.0.0.1:"))
-    except zmq.ZMQError as error:
-        raise _bind_error(endpoint, what, error) from error
-    return str(socket.get_string(zmq.LAST_ENDPOINT))
+
+    def __init__(self, socket: zmq.Socket[bytes], endpoint: str, what: str, keys: Path | None = None) -> None:
+        if keys is None:
+            require_loopback(endpoint, what)
+        self._socket = socket
+        self._what = what
+        self._is_open = False
+        self._tries = 0  # at opening it again
+        self._revocations = 0
+        self._doorkeeper = Doorkeeper(socket.context, keys, what) if keys else None
+        try:
+            if self._doorkeeper:
+                self._doorkeeper.lock(socket)
+            socket.set(zmq.IPV6, 1 if "[" in endpoint else 0)
+            self.endpoint = self._open(endpoint.replace("//localhost:", "//127.0.0.1:"))  # a `*` became the port
+        except BaseException:
+            self.close()
+            raise
+
+    def look(self) -> None:
+        """Cut off who was revoked; to be called a few times a second.
+
+        ZeroMQ asks about a key once, and can't end one connection: all are ended, and who may come back does so.
+        """
+        if self._doorkeeper is None:
+            return
+        if not self._is_open:
+            self._open_again()
+        elif self._doorkeeper.revocations != self._revocations:
+            self._revocations = self._doorkeeper.revocations
+            linger_ms = self._socket.get(zmq.LINGER)
+            self._socket.set(zmq.LINGER, 0)  # the revoked one gets nothing that still waits for it
+            self._socket.unbind(self.endpoint)
+            self._socket.set(zmq.LINGER, linger_ms)
+            self._is_open = False
+
+    def close(self) -> bool:
+        """Whether the socket's context has no socket of this any more. Safe to call twice."""
+        return self._doorkeeper is None or self._doorkeeper.close()
+
+    def _open_again(self) -> None:
+        try:
+            self._open(self.endpoint)
+        except FeedError as error:  # letting go of the address takes ZeroMQ a moment
+            self._tries += 1
+            if self._tries == TRIES:
+                _log.error("%s; it is tried again and again", error)
+
+    def _open(self, endpoint: str) -> str:
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            raise _bind_error(endpoint, self._what, error) from error
+        self._is_open = True
+        self._tries = 0
+        return str(self._socket.get_string(zmq.LAST_ENDPOINT))
 
 
-def connect(socket: zmq.Socket[Any], endpoint: str) -> None:
+def connect(socket: zmq.Socket[Any], endpoint: str, key: ClientKey | None = None) -> None:
     """Connect the socket of the receiving end. Raises UsageError for an endpoint that makes no sense."""
     parse(endpoint)
+    if key:
+        socket.set(zmq.CURVE_PUBLICKEY, key.public.encode())
+        socket.set(zmq.CURVE_SECRETKEY, key.secret.encode())
+        socket.set(zmq.CURVE_SERVERKEY, key.server.encode())
     socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
     socket.set(zmq.RECONNECT_IVL, RECONNECT_FIRST_MS)
     socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_LONGEST_MS)

@@ -6,7 +6,18 @@ from collections.abc import Collection, Sequence
 
 from engine.errors import FeedError, UsageError
 from stream.feed.endpoint import as_reached, parse
-from stream.feed.events import SILENT_AFTER_S, Event, Garbage, Link, Missed, Position, Received, Restarted, Since
+from stream.feed.events import (
+    SILENT_AFTER_S,
+    Event,
+    Garbage,
+    Handshake,
+    Link,
+    Missed,
+    Position,
+    Received,
+    Restarted,
+    Since,
+)
 from stream.feed.join import Join
 from stream.feed.messages import (
     HEARTBEAT_S,
@@ -21,6 +32,7 @@ from stream.feed.messages import (
 )
 
 WAITING_AFTER_S = 1.0  # connecting is quick where somebody publishes
+SILENT_HANDSHAKES = 20  # about two seconds of trying
 
 
 class Tracker:
@@ -28,7 +40,7 @@ class Tracker:
 
     For alerts it listens to those of all cameras, whose numbers show what is missing, and to all states, which tell
     the newest number; in any case to the states of the cameras asked for, as heartbeats. `catch_up` is where to ask
-    for alerts that did not come; None is where the publisher says.
+    for alerts that did not come; None is where the publisher says. `has_key`: the socket shows one.
     """
 
     def __init__(
@@ -41,6 +53,7 @@ class Tracker:
         *,
         since: Since = "now",
         catch_up: str | None = None,
+        has_key: bool = False,
     ) -> None:
         if isinstance(cameras, str):
             raise UsageError(f"cameras={cameras!r} is one name", advice=f"use cameras=[{cameras!r}]")
@@ -58,6 +71,9 @@ class Tracker:
         self.topics = sorted(
             {topic(kind) for kind in everything} | {topic(kind, name) for kind in heard - everything for name in names}
         )
+        self._has_key = has_key
+        self._silent_handshakes = 0  # before the first that succeeded
+        self._refusal: tuple[str, str] | None = None  # what is wrong and what to try, when waiting is no use
         self._timeout_s = timeout_s
         self._run = ""
         self._last: dict[str, int] = {}  # topic -> the sequence up to which nothing is open
@@ -77,6 +93,8 @@ class Tracker:
 
     def wait_s(self, now_s: float) -> float:
         """How long `tick` has nothing to say unless something comes first."""
+        if self._refusal:
+            return 0.0
         due_s = [now_s + HEARTBEAT_S]
         if (join_due_s := self._join.due_s(now_s)) is not None:
             due_s.append(join_due_s)
@@ -89,7 +107,13 @@ class Tracker:
         return max(0.0, min(due_s) - now_s)
 
     def tick(self, now_s: float) -> list[Event]:
-        """What time alone brings. Raises FeedError when nothing that was asked for came for the timeout."""
+        """What time alone brings.
+
+        Raises FeedError when the publisher refuses the connection, or nothing that was asked for came for the timeout.
+        """
+        if self._refusal:
+            message, advice = self._refusal
+            raise FeedError(message, advice=advice)
         if events := self._join.tick(now_s):
             return self._noted(events, now_s)
         if self._timeout_s is not None and now_s - self._received_s >= self._timeout_s:
@@ -106,12 +130,37 @@ class Tracker:
 
     def connected(self, now_s: float) -> list[Event]:
         self._heard_s = now_s
+        self._refusal = None
         self._join.connected()
         return self._move(Link.CONNECTED)
 
     def disconnected(self) -> list[Event]:
         self._join.disconnected()
         return self._move(Link.LOST) if self._link in (Link.CONNECTED, Link.SILENT) else []
+
+    def refused(self, how: Handshake) -> list[Event]:
+        """The connection was refused, and how. Those that it is no use to try again, ZeroMQ does not try again."""
+        end = f"the feed at {self._endpoint}"
+        match how:
+            case Handshake.KEY:
+                self._refusal = (
+                    f"{end} does not let this key in",
+                    "it was revoked, or is not known there: ask for a new one, made by `vigil keys new NAME`",
+                )
+            case Handshake.MECHANISM if self._has_key:
+                self._refusal = (f"{end} has no keys", "leave out the key, or set feed.keys there")
+            case Handshake.MECHANISM:
+                self._refusal = (f"{end} wants a key", "ask for one, made there by `vigil keys new NAME`: --key FILE")
+            case Handshake.NONSENSE:
+                self._refusal = (f"what answers at {self._endpoint} is no feed", "check the address")
+            case Handshake.SILENT if self._has_key and self._link in (None, Link.WAITING):
+                self._silent_handshakes += 1
+                if self._silent_handshakes >= SILENT_HANDSHAKES:
+                    self._refusal = (
+                        f"what answers at {self._endpoint} is not the server that this key was made for",
+                        "check the address; if the server has a new key, ask for one, made by `vigil keys new NAME`",
+                    )
+        return []
 
     def ask(self, now_s: float) -> tuple[str, bytes] | None:
         """A request for alerts that is due, and where to send it; None for nothing. It counts as sent."""

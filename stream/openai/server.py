@@ -6,7 +6,6 @@ Knows no prompt and no other server.
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import logging
 import random
 import socket
@@ -20,6 +19,7 @@ import httpx2
 import msgspec
 
 from engine.errors import ScorerError, UsageError
+from stream.backoff import told_wait_s
 from stream.openai.breaker import Breaker
 from stream.openai.wire import explained
 from stream.printable import printable
@@ -140,7 +140,8 @@ class Server:
         return response, bytes(received)
 
     def _refusal(self, response: httpx2.Response, body: bytes) -> ServerFault:
-        status, after_s = response.status_code, _after_s(response)
+        status = response.status_code
+        after_s = told_wait_s(response.headers.get("Retry-After", ""), LONGEST_AFTER_S)
         phrase = responses.get(status, "no known status")
         message = f"{self.name} answered {status} ({self._harmless(explained(body)) or phrase})"
         match status:
@@ -176,16 +177,6 @@ class Server:
     def _answered(self) -> None:
         if self._breaker.succeeded():
             log.warning("%s answers again", self.name)
-
-
-def _after_s(response: httpx2.Response) -> float | None:
-    """For how long the server wants to be left alone, within reason: it says so in seconds or as a date, or not."""
-    told = response.headers.get("Retry-After", "")
-    try:
-        after_s = float(told) if told.isdecimal() else email.utils.parsedate_to_datetime(told).timestamp() - time.time()
-    except (ValueError, OverflowError):
-        return None
-    return min(max(0.0, after_s), LONGEST_AFTER_S)
 
 
 def _trouble(error: BaseException) -> str:

@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 MAX_SIDE_PX = 16384
 MAX_AREA_PX = 8192 * 8192
+MAX_STREAMS = 64  # a recorder's channels, each with its sound
+MAX_PACKET_BYTES = 64 << 20  # a raw picture of 8K
 
 # What a stream, a playlist or a redirect may lead to: never from the network to a file.
 _PROTOCOLS = {
@@ -199,6 +201,12 @@ class PyAvSource:
 
     def _prepare(self, container: InputContainer) -> None:
         stream = container.streams.best("video")
+        if len(container.streams) > MAX_STREAMS:
+            raise SourceError(
+                f"{redact(self._url)}: {len(container.streams)} streams are too many",
+                SourceFault.UNSUPPORTED,
+                advice="use an address or a file that has the one to be watched",
+            )
         if not isinstance(stream, av.VideoStream):
             raise SourceError(f"{redact(self._url)}: has no video", SourceFault.INVALID)
         for other in container.streams:
@@ -281,6 +289,10 @@ class PyAvSource:
             return None
         if packet.size == 0:  # PyAV's way to say that the end is reached
             return self._show(self._decoder.drain())
+        if packet.size > MAX_PACKET_BYTES:
+            raise SourceError(
+                f"{redact(self._url)}: a picture of {packet.size >> 20} MiB is too large", SourceFault.UNSUPPORTED
+            )
         encoded = EncodedPacket(bytes(packet), packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe)
         new_sets = self._new_parameter_sets(encoded)
         items = self._show(self._decoder.drain()) if new_sets else []  # what is still held back is of the old kind

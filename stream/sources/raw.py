@@ -88,6 +88,7 @@ class RawSource(ABC):
         if encoder is None:
             return
         yield encoder.info
+        size: tuple[int, ...] | None = None  # (height, width) of the shots that are encoded
         while True:
             with self._native:
                 shot = None if self._closed else self._shoot()
@@ -95,8 +96,15 @@ class RawSource(ABC):
                     self._dispose()
                 if self._closed or shot is None:
                     return
+                changed = size is not None and shot.rgb.shape[:2] != size
+                size = height, width = shot.rgb.shape[:2]
+                if changed:
+                    encoder.close()
+                    encoder = self._encoder = PacketEncoder(width, height, encoder.info.announced_fps)
                 is_key = encoder.is_key_due(shot.time_s)
                 packets = encoder.encode(shot.rgb, shot.time_s)
+            if changed:
+                yield encoder.info
             yield from packets
             if is_key or not self.keyframes_only:
                 yield RawPicture(shot.rgb, shot.pts_s, is_key=is_key)

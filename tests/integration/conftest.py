@@ -46,6 +46,29 @@ class RtspServer:
                 stream.close()
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """For the name localhost, signed by itself. `whole` has its key as well."""
+
+    public: Path
+    whole: Path
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    made = Certificate(tmp_path / "public.pem", tmp_path / "whole.pem")
+    command = [
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1",
+        "-addext", "subjectAltName=DNS:localhost", "-keyout", str(made.whole), "-out", str(made.public),
+    ]  # fmt: skip
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed")
+    made.whole.write_text(made.whole.read_text() + made.public.read_text())
+    return made
+
+
 @pytest.fixture(scope="session")
 def system_python_with_gstreamer() -> str:
     """Skips where GStreamer's RTSP server is not installed, but fails in continuous integration, which must have it."""

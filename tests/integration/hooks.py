@@ -111,6 +111,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if len(body) < int(self.headers["Content-Length"]):  # the sender was killed
+            self.close_connection = True
+            return
         answer = self.server.receiver.take(Post(self.path, dict(self.headers), body))
         if answer.hang or answer.cut:
             self.close_connection = True

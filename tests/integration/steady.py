@@ -1,6 +1,6 @@
 """A publisher of steady alerts in a process of its own: a real outbox, feed and catch-up, and no cameras.
 
-    python -m tests.integration.steady OUTBOX FEED CATCH_UP
+    python -m tests.integration.steady OUTBOX FEED CATCH_UP [KEYS]
 
 It says "ready" when it listens. A line on its standard input ends the alerts; it says the last one's number then, and
 goes on with heartbeats until the input is closed.
@@ -24,7 +24,8 @@ CAMERAS = ("front", "back", "yard")
 TYPES = ("new", "update", "end")
 
 
-def main(path: str, feed: str, catch_up: str) -> None:
+def main(path: str, feed: str, catch_up: str, keys: str = "") -> None:
+    folder = Path(keys) if keys else None
     enough, over = threading.Event(), threading.Event()
 
     def read_input() -> None:
@@ -36,8 +37,8 @@ def main(path: str, feed: str, catch_up: str) -> None:
     threading.Thread(target=read_input, daemon=True).start()
     with (
         Outbox(Path(path), time.time) as outbox,
-        FeedPublisher(feed) as sender,
-        CatchUpServer(catch_up, OutboxHistory(outbox), sender.run) as server,
+        FeedPublisher(feed, keys=folder) as sender,
+        CatchUpServer(catch_up, OutboxHistory(outbox), sender.run, keys=folder) as server,
     ):
         sender.catch_up = server.bound_endpoint
 

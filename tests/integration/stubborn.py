@@ -10,8 +10,8 @@ import time
 
 from engine.scripted import ScriptedScorer
 from engine.types import Window
-from stream import wiring
 from stream.cli import main
+from stream.wiring import scorers
 
 
 def hang_later(window: Window) -> float:
@@ -21,5 +21,5 @@ def hang_later(window: Window) -> float:
 
 
 if __name__ == "__main__":
-    wiring.make_scorer = lambda config: ScriptedScorer(hang_later)
+    scorers.make_scorer = lambda config: ScriptedScorer(hang_later)
     main(["watch", *sys.argv[1:]])

@@ -65,7 +65,7 @@ async def alerts(
         severity=severity,
         since_s=since,
         until_s=until,
-        words=q,
+        words=q.strip() or None if q else None,
         mark=mark,
         is_open=open,
     )

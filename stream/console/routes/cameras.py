@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Annotated
 
@@ -110,7 +110,7 @@ async def _found(here: Services, name: str) -> CameraNow:
     return found
 
 
-async def _pictures(here: Services, camera: str, every_s: float, width: int) -> AsyncIterator[bytes]:
+async def _pictures(here: Services, camera: str, every_s: float, width: int) -> AsyncGenerator[bytes]:
     before = ""
     while not here.hub.over and (now := await here.view.camera(camera)) is not None:
         begun_s = here.view.clock.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import msgspec
@@ -18,6 +18,7 @@ HEARTBEAT_S = 15.0
 SCORE_EVERY_S = 0.5  # of a camera by a definition
 RECONNECT_MS = 1000
 LARGEST_SEQ = 2**63 - 1
+SEPARATORS = {character.encode(): f"\\u{ord(character):04x}".encode() for character in "\x85\u2028\u2029"}
 
 
 class EventStreamResponse(Response):
@@ -49,7 +50,7 @@ def _resumed(last_event_id: str | None, epoch: str) -> int | None:
     return int(seq) if told_epoch == epoch else 0
 
 
-async def _events(here: Services, seq: int) -> AsyncIterator[bytes]:
+async def _events(here: Services, seq: int) -> AsyncGenerator[bytes]:
     hub, clock = here.hub, here.view.clock
     told: dict[Key, tuple[int, float]] = {}  # the version, and when it was told
     hello = {"epoch": hub.epoch, "last_seq": hub.last_seq, "run": here.view.run}
@@ -81,6 +82,8 @@ async def _events(here: Services, seq: int) -> AsyncIterator[bytes]:
 
 
 def _event(kind: str, data: bytes, event_id: str | None = None) -> bytes:
-    """`data` is one line of JSON."""
+    """`data` is one line of JSON, and stays one also for readers that break lines where Unicode does."""
+    for separator, escaped in SEPARATORS.items():
+        data = data.replace(separator, escaped)
     lead = f"id: {event_id}\nevent: {kind}\n" if event_id else f"event: {kind}\n"
     return lead.encode() + b"data: " + data + b"\n\n"

@@ -34,6 +34,18 @@ def test_the_newest_window_of_a_camera_replaces_the_one_that_waits() -> None:
     assert released == [0, 1]
 
 
+def test_how_long_the_oldest_window_has_waited_is_known() -> None:
+    now = Now()
+    batcher = MicroBatcher(max_batch=8, staleness_s=20, monotonic=now)
+    assert batcher.waiting_s == 0.0
+    batcher.offer(window(0, camera="a", arrival_s=1.0))
+    batcher.offer(window(0, camera="b", arrival_s=2.0))
+    now.s = 5.0
+    assert batcher.waiting_s == 4.0
+    batcher.take(0)
+    assert batcher.waiting_s == 0.0
+
+
 def test_a_window_older_than_the_budget_is_dropped_when_its_turn_comes() -> None:
     now = Now()
     batcher = MicroBatcher(max_batch=8, staleness_s=2, monotonic=now)

@@ -14,13 +14,14 @@ def unit(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return vector / np.float32(np.linalg.norm(vector))
 
 
-def test_the_first_window_is_explained_and_then_only_clearly_worse_ones_one_at_a_time() -> None:
+def test_the_first_window_is_explained_and_then_only_clearly_worse_ones() -> None:
     event = EventExplanation()
-    assert event.wants(0.6)
-    assert not event.wants(0.99)  # one is being made
+    assert event.worth(0.6)
+    event.ask(0.6)
     event.told(0.6, Explanation("A man waits."))
-    assert not event.wants(0.64)
-    assert event.wants(0.66)
+    assert not event.asked
+    assert not event.worth(0.64)
+    assert event.worth(0.66)
 
 
 def test_people_are_told_what_was_said_of_the_worst_window() -> None:
@@ -43,10 +44,22 @@ def test_with_vectors_the_sentence_that_fits_the_worst_window_best_is_told() -> 
 
 def test_nothing_said_changes_nothing_and_lets_the_next_one_be_asked() -> None:
     event = EventExplanation()
-    assert event.wants(0.6)
+    event.ask(0.6)
     assert not event.told(0.6, Explanation(None, reason="the scorer failed"))
     assert event.text is None
-    assert event.wants(0.7)
+    assert not event.asked
+    assert event.worth(0.7)
+
+
+def test_the_picture_is_that_of_the_worst_window_that_was_explained() -> None:
+    event, first, worst, later = EventExplanation(), Explanation("A."), Explanation("B."), Explanation("C.")
+    event.told(0.6, first)
+    assert event.shows(first)
+    event.told(0.9, worst)
+    event.told(0.7, later)
+    assert event.shows(worst)
+    assert not event.shows(later)
+    assert not event.shows(Explanation(None))
 
 
 def test_a_summary_takes_the_place_of_all_and_none_leaves_it() -> None:

@@ -158,3 +158,24 @@ def test_a_process_that_was_stopped_for_a_while_does_not_blame_its_scorer() -> N
     assert len(harness.worker.give_up_hung()) == 1
     let_go.set()
     harness.stop()
+
+
+def test_what_the_scorer_is_told_counts_as_hung_when_it_does_not_come_back() -> None:
+    entered, let_go = threading.Event(), threading.Event()
+
+    def hang(_scorer: object) -> None:
+        entered.set()
+        assert let_go.wait(5)
+
+    harness = Harness(FunctionScorer(lambda windows: [Judgement(0.5) for _ in windows]))
+    harness.worker.tell(hang)
+    assert entered.wait(5)
+    for second in range(32):
+        harness.now_s = float(second)
+        assert harness.worker.give_up_hung() == []
+    assert harness.worker.hung_for_s == 31.0
+    harness.batcher.offer(window(0))
+    let_go.set()
+    assert harness.arrived.acquire(timeout=5)
+    assert harness.worker.hung_for_s == 0.0
+    harness.stop()

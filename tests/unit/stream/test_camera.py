@@ -18,7 +18,7 @@ from stream.health import Trouble
 from stream.ids import Ids
 from stream.metrics import Metrics
 from stream.session import CameraState, StateChange
-from stream.wiring import make_desk, make_source
+from stream.wiring.cameras import make_desk, make_source
 
 STALLED = SourceError("no picture for 5 s", SourceFault.STALLED)
 MOVED = Trouble("moved", "another view", "look there")

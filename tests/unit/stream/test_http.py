@@ -40,10 +40,12 @@ def address(server: HealthServer) -> tuple[str, int]:
     return host, int(port)
 
 
-def ask(server: HealthServer, path: str, method: str = "GET") -> tuple[int, http.client.HTTPMessage, bytes]:
+def ask(
+    server: HealthServer, path: str, method: str = "GET", headers: dict[str, str] | None = None
+) -> tuple[int, http.client.HTTPMessage, bytes]:
     connection = http.client.HTTPConnection(*address(server), timeout=10)
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
         return response.status, response.headers, response.read()
     finally:
@@ -54,6 +56,12 @@ def test_it_says_that_it_is_alive(server: HealthServer) -> None:
     status, headers, body = ask(server, "/healthz")
     assert (status, body) == (200, b"ok\n")
     assert headers["Cache-Control"] == "no-store"
+
+
+def test_what_only_a_restart_helps_is_not_alive(readiness: Readiness) -> None:
+    with HealthServer("127.0.0.1:0", Metrics("x"), readiness, alive=lambda: False) as server:
+        status, _, body = ask(server, "/healthz")
+    assert (status, body) == (503, b"hung\n")
 
 
 def test_ready_is_200_and_not_ready_503_with_the_reasons(server: HealthServer, readiness: Readiness) -> None:
@@ -165,7 +173,7 @@ def test_an_address_in_use_is_one_line_with_advice(server: HealthServer, readine
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:9090", "[::]:9090", "192.0.2.1:9090"])
 def test_an_address_that_other_machines_reach_is_refused(bind: str, readiness: Readiness) -> None:
-    with pytest.raises(UsageError, match=r"open to the whole network.*127\.0\.0\.1:9090"):
+    with pytest.raises(UsageError, match=r"open to the whole network.*give it a token"):
         HealthServer(bind, Metrics("x"), readiness)
 
 
@@ -173,3 +181,46 @@ def test_an_address_that_other_machines_reach_is_refused(bind: str, readiness: R
 def test_what_is_no_address_is_refused(bind: str, readiness: Readiness) -> None:
     with pytest.raises(UsageError, match="no address"):
         HealthServer(bind, Metrics("x"), readiness)
+
+
+TOKEN = "a-token-of-22-letters!"
+
+
+@pytest.fixture
+def guarded(readiness: Readiness) -> Iterator[HealthServer]:
+    with HealthServer("127.0.0.1:0", Metrics("1.2.3"), readiness, token=TOKEN) as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/readyz", "/", "/healthz/", "/healthz/../metrics"])
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", TOKEN, f"Basic {TOKEN}", "Bearer", "Bearer ", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x"],
+)
+def test_without_the_token_nothing_but_health_is_told(
+    guarded: HealthServer, path: str, authorization: str | None
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    status, answered, body = ask(guarded, path, headers=headers)
+    assert (status, body, answered["WWW-Authenticate"]) == (401, b"a token is needed\n", "Bearer")
+
+
+def test_a_header_that_is_no_text_is_no_token(guarded: HealthServer) -> None:
+    with socket.create_connection(address(guarded), timeout=10) as raw:
+        raw.sendall(b"GET /metrics HTTP/1.0\r\nAuthorization: Bearer \xff\xfe\r\n\r\n")
+        assert raw.recv(20).startswith(b"HTTP/1.0 401")
+
+
+def test_with_the_token_everything_is_told_and_health_needs_none(guarded: HealthServer) -> None:
+    assert ask(guarded, "/healthz")[0] == 200
+    for scheme in ("Bearer", "bearer"):
+        for path in ("/metrics", "/readyz"):
+            assert ask(guarded, path, headers={"Authorization": f"{scheme} {TOKEN}"})[0] == 200
+
+
+def test_with_a_token_other_machines_may_reach_it(readiness: Readiness) -> None:
+    with HealthServer("0.0.0.0:0", Metrics("x"), readiness, token=TOKEN) as server:
+        port = address(server)[1]
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+            raw.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            assert raw.recv(20).startswith(b"HTTP/1.0 401")

@@ -29,7 +29,7 @@ from stream.feed import (
     Since,
 )
 from stream.feed.messages import decode, encode, topic_of
-from stream.listen import INTERRUPTED, duration, harmless, listen
+from stream.listen import INTERRUPTED, duration, harmless, listen, sentence
 from tests.unit.stream.feed.made import a_status, an_alert
 
 ENDPOINT = "tcp://127.0.0.1:5557"
@@ -251,7 +251,7 @@ def test_only_alerts_are_counted_and_the_rest_stays_unread(monkeypatch: pytest.M
 def test_camera_and_timeout_are_asked_of_the_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = feed_of(monkeypatch, [])
     assert listen(ENDPOINT, camera="front", timeout_s=3.0, out=io.StringIO()) == 0
-    assert asked == {"endpoint": ENDPOINT, "cameras": ["front"], "since": "now", "timeout_s": 3.0}
+    assert asked == {"endpoint": ENDPOINT, "cameras": ["front"], "since": "now", "key": None, "timeout_s": 3.0}
     listen(ENDPOINT, out=io.StringIO())
     assert asked["cameras"] is None
 
@@ -319,3 +319,15 @@ def test_a_reader_that_has_had_enough_ends_it_quietly() -> None:
     with writer.stderr as said:
         assert said.read() == ""
     assert writer.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"explanation_state": "pending"}, "(an explanation follows)"),
+        ({"explanation": "He runs.", "definition": "a man who runs"}, "[a man who runs] He runs."),
+        ({"explanation_state": "pending", "definition": "fire"}, "[fire] (an explanation follows)"),
+    ],
+)
+def test_what_fired_is_named_and_words_that_follow_are_announced(keys: dict[str, Any], said: str) -> None:
+    assert sentence(an_alert(**keys)) == said

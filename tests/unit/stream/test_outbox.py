@@ -419,6 +419,19 @@ def test_a_history_reads_beside_the_writer_on_a_thread_of_its_own(path: Path, cl
         history.close()
 
 
+def test_the_course_of_one_event_is_told_also_what_is_not_on_disk_yet(path: Path, clock: ManualClock) -> None:
+    with Outbox(path, clock.time) as outbox:
+        history = OutboxHistory(outbox)
+        for name in ("A", "B", "A"):
+            outbox.append(an_alert(id=name))
+        outbox._retry_at_s = time.monotonic() + 1000.0  # as if the disk had just failed
+        outbox.append(an_alert(id="A"))
+        assert outbox.pending == 1
+        assert [seq for seq, _ in history.of_event("A")] == [1, 3, 4]
+        assert history.of_event("C") == []
+        history.close()
+
+
 def test_a_network_file_system_is_refused_with_a_reason(
     path: Path, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

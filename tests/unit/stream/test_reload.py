@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 
-from engine.errors import ConfigError, SourceError, SourceFault, UsageError
+from engine.errors import ConfigError, RuntimeFault, SourceError, SourceFault, UsageError
 from engine.scorer import Explanation
 from engine.scripted import ScriptedLanguageScorer, ScriptedScorer
 from engine.types import Definition, Judgement, Window
 from stream.config import CameraConfig, WatchConfig, from_mapping
+from stream.config.change import with_definitions
+from stream.config.models import DefinitionConfig
 from stream.feed.messages import AlertMessage
 from stream.reload import ConfigFile
 from stream.sources.base import Source
 from stream.sources.scripted import ScriptedSource
 from stream.watch import Watch
-from stream.wiring import make_source
+from stream.wiring.cameras import make_source
 from tests.unit.stream.heard import Heard
 from tests.unit.stream.test_session import INFO
 
@@ -199,3 +201,54 @@ def test_a_file_has_changed_when_it_says_something_else(tmp_path: Path) -> None:
     assert not file.changed()  # it is not read again and again
     path.unlink()
     assert not file.changed()
+
+
+def dog(text: str, said: WatchConfig) -> tuple[str, WatchConfig]:
+    return text + "    definitions: [a dog]\n", with_definitions(said, "front", [DefinitionConfig(text="a dog")])
+
+
+CAMERA = (
+    "scorer: {kind: openai, model: m, urls: ['http://127.0.0.1:1']}\ncameras:\n  front:\n    source: synthetic://\n"
+)
+
+
+def test_a_file_that_is_written_counts_as_seen_and_keeps_its_mode_its_mark_and_its_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.yaml", tmp_path / "vigil.yaml"
+    real.write_bytes(b"\xef\xbb\xbf" + CAMERA.encode())
+    real.chmod(0o640)
+    link.symlink_to(real)
+    file = ConfigFile(link, {"data": {"dir": "elsewhere"}})
+    written = file.rewrite(dog)
+    assert (written.cameras["front"].definitions[0].text, str(written.data.dir)) == ("a dog", "elsewhere")
+    assert not file.changed()
+    assert file.load() == written
+    assert link.is_symlink()
+    assert real.read_bytes() == b"\xef\xbb\xbf" + CAMERA.encode() + b"    definitions: [a dog]\n"
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert sorted(tmp_path.iterdir()) == [real, link]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["    definitions: [a cat]\n", "    definitions: [a dog]\n    fps: 3\n", "    x: 1\n", "\t"]
+)
+def test_a_text_that_would_say_something_else_is_not_written(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "vigil.yaml"
+    path.write_text(CAMERA)
+    file = ConfigFile(path, {})
+    with pytest.raises((ConfigError, RuntimeFault)):
+        file.rewrite(lambda text, said: (f"{text}    {wrong}\n", dog(text, said)[1]))
+    assert path.read_text() == CAMERA
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_does_not_hold_or_is_gone_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "vigil.yaml"
+    path.write_text(CAMERA)
+    file = ConfigFile(path, {})
+    path.write_text("cameras: 3\n")
+    with pytest.raises(ConfigError):
+        file.rewrite(dog)
+    assert path.read_text() == "cameras: 3\n"
+    path.unlink()
+    with pytest.raises(ConfigError, match="cannot read"):
+        file.rewrite(dog)

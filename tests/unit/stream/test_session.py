@@ -220,6 +220,13 @@ def test_a_bug_in_a_source_is_one_more_reason_to_try_again() -> None:
     assert CameraState.OFFLINE in bench.run()
 
 
+def test_an_error_that_is_kept_holds_no_frames_and_so_no_decoder() -> None:
+    bench = Bench([FakeSource([INFO, SourceError("lost", SourceFault.LOST)])])
+    bench.run()
+    errors = [change.error for change in bench.changes if change.error]
+    assert [error.__traceback__ for error in errors] == [None]
+
+
 def test_a_file_ends_and_is_not_tried_again() -> None:
     source = FakeSource([INFO, *pictures(1.0)], live=False)
     bench = Bench([source], pace=Pace.MAX)

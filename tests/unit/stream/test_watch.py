@@ -19,10 +19,11 @@ from engine.errors import DeviceLostError, FeedError, SourceError, SourceFault, 
 from engine.recorded import RecordedScorer
 from engine.scorer import Explanation, Request, Scorer
 from engine.scripted import Answer, ScriptedLanguageScorer, ScriptedScorer
-from engine.types import Box, Definition, Judgement, Window
+from engine.types import Box, Definition, Image, Judgement, Window
 from stream.alerts import KEPT_S
 from stream.clock import ManualClock
 from stream.config import CameraConfig, WatchConfig, from_mapping
+from stream.evidence.recorder import EvidenceWorker, Snapshot
 from stream.feed.publisher import FeedPublisher
 from stream.keeper import CameraKeeper
 from stream.outbox import Outbox
@@ -30,7 +31,7 @@ from stream.responses import read_responses
 from stream.sources.base import Source
 from stream.sources.scripted import ScriptedSource
 from stream.watch import Watch
-from stream.wiring import make_source
+from stream.wiring.cameras import make_source
 from tests.unit.engine.frames import window
 from tests.unit.stream.feed import made
 from tests.unit.stream.heard import Heard
@@ -124,6 +125,7 @@ def test_an_event_that_is_open_when_a_file_ends_is_ended(tmp_path: Path) -> None
     heard = watch(settings, rising([0.1, 0.9, 0.9, 0.9]))
     assert [(a.type, a.end_reason) for a in heard.alerts] == [("new", None), ("end", "source_ended")]
     assert heard.alerts[-1].has_clip
+    assert heard.alerts[-1].clip_note == "ends where the source ended"
 
 
 def test_a_dead_camera_beside_a_healthy_one_costs_it_nothing_and_says_why(tmp_path: Path) -> None:
@@ -225,6 +227,18 @@ def test_alerts_that_are_too_old_leave_the_outbox(tmp_path: Path) -> None:
     watch(config(tmp_path, {"front": {"source": SCENE.format(3)}}), rising([0.1] * 3))
     with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
         assert (outbox.first_seq, outbox.last_seq) == (2, 2)  # the newest stays, so that counting goes on
+
+
+def test_a_model_that_knows_nothing_is_told_once_and_so_is_that_it_knows_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = config(tmp_path, {"front": {"source": SCENE.format(45)}})
+    judgements: list[Answer] = [0.1, *[Judgement.unknown("its numbers are not finite")] * 40, 0.1]
+    watching = Watch(settings, ScriptedScorer(judgements))
+    asyncio.run(watching.run(asyncio.Event(), exit_at_end=True))
+    told = [record.message for record in caplog.records if "judged" in record.message]
+    assert told == ["no window could be judged for 30 s: its numbers are not finite", "windows can be judged again"]
+    assert watching.windows == "45 windows judged, 43 of them unknown, 0 dropped"
 
 
 def test_a_scorer_that_raises_makes_windows_unknown_and_watching_goes_on(tmp_path: Path) -> None:
@@ -348,6 +362,37 @@ def test_an_event_opens_without_words_is_explained_while_it_goes_on_and_ends_wit
     assert end.explanation == "In short: Seen at 0.7. Seen at 0.95."
     assert {alert.id for alert in heard.alerts} == {new.id}
     assert new.model.prompt_sha256 == scorer.info_for(Definition()).prompt_sha256
+
+
+def test_the_picture_of_an_event_is_the_one_that_its_boxes_belong_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[float, int]] = []
+    improve = EvidenceWorker.improve
+
+    def noting(self: EvidenceWorker, event_id: str, image: Image, boxes: Sequence[Box], time_s: float) -> Snapshot:
+        shown.append((time_s, len(boxes)))
+        return improve(self, event_id, image, boxes, time_s)
+
+    monkeypatch.setattr(EvidenceWorker, "improve", noting)
+    settings = config(tmp_path, {"front": {"source": SCENE.format(6), "pace": "realtime", "window": WINDOW}})
+    scorer = telling([0.1] * 2 + [0.7, 0.71, 0.72, 0.73, 0.74, 0.73, 0.72, 0.71] + [0.1] * 2, sentence)
+    heard = watch(settings, scorer)
+    opened = scorer.requests[0].window.end.time_s
+    assert shown == [(opened, 1)]  # a score that creeps up is not worth another explanation, nor another picture
+    assert len(heard.alerts[-1].boxes) == 1
+
+
+def test_the_worst_window_that_comes_while_another_is_explained_is_explained_next(tmp_path: Path) -> None:
+    def slow(request: Request) -> Explanation:
+        time.sleep(1.2)  # two windows come meanwhile
+        return Explanation(f"Seen at {request.score}.")
+
+    settings = config(tmp_path, {"front": {"source": SCENE.format(7), "pace": "realtime", "window": WINDOW}})
+    scorer = telling([0.1, 0.7, 0.95, 0.8, 0.7, 0.7, 0.7, 0.7, 0.7] + [0.1] * 5, slow)
+    heard = watch(settings, scorer)
+    assert [request.score for request in scorer.requests][:2] == [0.7, 0.95]
+    assert any(alert.explanation == "Seen at 0.95." for alert in heard.alerts)
 
 
 def test_each_definition_has_its_own_scores_and_events_and_the_alert_names_it(tmp_path: Path) -> None:

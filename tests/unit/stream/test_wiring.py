@@ -19,7 +19,8 @@ from engine.types import Definition, Judgement
 from stream.cli.watch import _overrides
 from stream.config import from_mapping
 from stream.config.models import InternVL2ScorerConfig
-from stream.wiring import make_cleaner, make_scorer, with_cleaning
+from stream.wiring.cameras import make_cleaner
+from stream.wiring.scorers import make_scorer, with_cleaning
 
 TINY = Path(__file__).parents[3].parent / "shared" / "data" / "internvl2"
 
@@ -33,7 +34,7 @@ def test_the_scorer_is_motion_unless_another_is_asked_for() -> None:
 
 
 def test_a_model_on_the_command_line_means_internvl2() -> None:
-    tree = _overrides([], None, None, "some/model", None, None, None, None, None, None)
+    tree = _overrides([], None, None, "some/model", None, None, None, None, None, None, None)
     config = from_mapping(tree)
     assert isinstance(config.scorer, InternVL2ScorerConfig)
     assert (config.scorer.model, config.scorer.scoring) == ("some/model", "likelihood")

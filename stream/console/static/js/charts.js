@@ -1,4 +1,5 @@
-// Scores over time to look at and to step through, with a pointer or by keyboard. Knows nothing of where scores come from.
+// Scores over time to look at and to step through, with a pointer or by keyboard. Knows nothing of where they come
+// from.
 
 import { nearest, pathOf } from "./curve.js";
 import { fill, h, s } from "./dom.js";
@@ -31,7 +32,14 @@ export class Sparkline {
     const y = (value) => 38.5 - 37 * value;
     const seen = points.slice(Math.max(0, points.findIndex((point) => point.time >= from) - 1));
     const shown = points.length && points.at(-1).time >= from ? seen : [];
-    this.#curve.setAttribute("d", pathOf(shown.map(({ time, score }) => ({ time, value: score })), x, y));
+    this.#curve.setAttribute(
+      "d",
+      pathOf(
+        shown.map(({ time, score }) => ({ time, value: score })),
+        x,
+        y,
+      ),
+    );
     this.#line.setAttribute("y1", y(threshold));
     this.#line.setAttribute("y2", y(threshold));
     this.#over.setAttribute("height", Math.max(0, y(threshold)));
@@ -40,8 +48,8 @@ export class Sparkline {
 
 /**
  * With axes, events and a cursor. `draw` takes
- * {from, until, series: [{kind, points: [{time, value}]}], thresholds: [value], spans: [{from, until, severity, href}]};
- * the cursor steps through the first series. `describe(time)` gives the lines of text for it.
+ * {from, until, thresholds: [value], series: [{kind, points: [{time, value}]}], spans: [{from, until, severity, href}]}
+ * and the cursor steps through the first series. `describe(time)` gives the lines of text for it.
  */
 export class Chart {
   #height;
@@ -61,7 +69,16 @@ export class Chart {
     this.#tick = tick;
     this.node = h(
       "div",
-      { class: "chart", role: "slider", tabindex: 0, "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 0, "aria-valuenow": 0, "aria-valuetext": "no scores yet" },
+      {
+        class: "chart",
+        role: "slider",
+        tabindex: 0,
+        "aria-label": label,
+        "aria-valuemin": 0,
+        "aria-valuemax": 0,
+        "aria-valuenow": 0,
+        "aria-valuetext": "no scores yet",
+      },
       this.#svg,
       this.#tip,
     );
@@ -102,18 +119,38 @@ export class Chart {
       ]),
       this.#ticks(from, until, width).map((time) => [
         s("line", { class: "grid", x1: x(time), x2: x(time), y1: floor, y2: floor + 4 }),
-        s("text", { class: "axis", x: x(time), y: this.#height - 3, "text-anchor": x(time) < LEFT + 20 ? "start" : x(time) > width - 20 ? "end" : "middle" }, this.#tickText(time, until - from)),
+        s(
+          "text",
+          {
+            class: "axis",
+            x: x(time),
+            y: this.#height - 3,
+            "text-anchor": x(time) < LEFT + 20 ? "start" : x(time) > width - 20 ? "end" : "middle",
+          },
+          this.#tickText(time, until - from),
+        ),
       ]),
-      spans.filter((span) => (span.until ?? until) > from && span.from < until).map((span) => {
-        const left = Math.max(LEFT, x(span.from));
-        const right = Math.min(width, x(span.until ?? until));
-        return s("g", { class: "span", "data-severity": span.severity },
-          s("rect", { x: left, y: TOP, width: Math.max(2, right - left), height: floor - TOP }),
-          s("rect", { class: "cap", x: left, y: TOP, width: Math.max(2, right - left), height: 4 }));
-      }),
+      spans
+        .filter((span) => (span.until ?? until) > from && span.from < until)
+        .map((span) => {
+          const left = Math.max(LEFT, x(span.from));
+          const right = Math.min(width, x(span.until ?? until));
+          return s(
+            "g",
+            { class: "span", "data-severity": span.severity },
+            s("rect", { x: left, y: TOP, width: Math.max(2, right - left), height: floor - TOP }),
+            s("rect", { class: "cap", x: left, y: TOP, width: Math.max(2, right - left), height: 4 }),
+          );
+        }),
       this.#unknowns(x, floor),
-      thresholds.map((value, at) => s("line", { class: "threshold", "data-nth": at, x1: LEFT, x2: width, y1: y(value), y2: y(value) })),
-      series.map(({ kind, points }) => s("path", { class: "curve", "data-kind": kind, d: pathOf(this.#inside(points), x, y) })).reverse(),
+      thresholds.map((value, at) =>
+        s("line", { class: "threshold", "data-nth": at, x1: LEFT, x2: width, y1: y(value), y2: y(value) }),
+      ),
+      series
+        .map(({ kind, points }) =>
+          s("path", { class: "curve", "data-kind": kind, d: pathOf(this.#inside(points), x, y) }),
+        )
+        .reverse(),
     );
     this.#mark();
   }
@@ -142,7 +179,15 @@ export class Chart {
       if (unknown && began === null) began = point.time;
       const ends = began !== null && (!unknown || at === points.length - 1);
       if (!ends) return;
-      bars.push(s("rect", { class: "unknown", x: x(began), y: floor - 6, width: Math.max(3, x(point.time) - x(began)), height: 6 }));
+      bars.push(
+        s("rect", {
+          class: "unknown",
+          x: x(began),
+          y: floor - 6,
+          width: Math.max(3, x(point.time) - x(began)),
+          height: 6,
+        }),
+      );
       began = null;
     });
     return bars;
@@ -211,7 +256,10 @@ export class Chart {
       s("line", { x1: left, x2: left, y1: TOP, y2: y(0) }),
       point.value === null || point.value === undefined ? null : s("circle", { cx: left, cy: y(point.value), r: 4 }),
     );
-    fill(this.#tip, this.#describe(point.time).map((line) => h("span", {}, line)));
+    fill(
+      this.#tip,
+      this.#describe(point.time).map((line) => h("span", {}, line)),
+    );
     const wide = this.#tip.offsetWidth;
     this.#tip.style.left = `${Math.max(0, Math.min(width - wide, left > width / 2 ? left - wide - 10 : left + 10))}px`;
   }

@@ -26,7 +26,7 @@ function thinned(points, x) {
   const pixels = Math.max(1, x(points.at(-1).time) - x(points[0].time));
   if (points.length < pixels * 2) return points;
   const kept = [];
-  for (let at = 0; at < points.length; ) {
+  for (let at = 0; at < points.length;) {
     const column = Math.floor(x(points[at].time) / 2);
     let low = null;
     let high = null;

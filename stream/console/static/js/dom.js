@@ -31,6 +31,15 @@ export function fill(node, ...children) {
   node.replaceChildren(...present(children));
 }
 
+const keys = new WeakMap();
+
+/** Fill it with what `make` gives, only where `key` differs from last time: focus and selection stay. */
+export function refill(node, key, make) {
+  if (keys.get(node) === key) return;
+  keys.set(node, key);
+  fill(node, make());
+}
+
 /** Set a text only where it differs, so that nothing is laid out or read aloud again for nothing. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
@@ -51,7 +60,11 @@ const PATHS = {
 
 /** A small sign beside a word. It is decoration: the word says it all. */
 export function icon(name) {
-  return s("svg", { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true" }, s("path", { d: PATHS[name] ?? PATHS.quiet }));
+  return s(
+    "svg",
+    { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true" },
+    s("path", { d: PATHS[name] ?? PATHS.quiet }),
+  );
 }
 
 /** A word with its sign, in the colour of its tone: ok, warn, bad, alert or quiet. */
@@ -59,9 +72,19 @@ export function chip(tone, text) {
   return h("span", { class: "chip", "data-tone": tone }, icon(tone), h("span", {}, text));
 }
 
+/** A line across the view that tells how something went; tones are those of chips. */
+export function notice(tone, ...content) {
+  return h("p", { class: "notice", "data-tone": tone }, content);
+}
+
 /** What stands where there is nothing to show: what that means, and what to do. */
 export function empty(title, ...more) {
-  return h("div", { class: "empty" }, h("h2", {}, title), more.map((each) => (typeof each === "string" ? h("p", {}, each) : each)));
+  return h(
+    "div",
+    { class: "empty" },
+    h("h2", {}, title),
+    more.map((each) => (typeof each === "string" ? h("p", {}, each) : each)),
+  );
 }
 
 /** Call `paint` at most once a frame and once in `every_ms`, however often the result is called. */

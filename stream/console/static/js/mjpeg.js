@@ -1,12 +1,12 @@
 // A moving picture on a canvas, from one long answer of JPEGs. Knows nothing of what to do when it breaks off.
 
 import { cameraPath, send } from "./api.js";
-import { draw, takenAt } from "./pictures.js";
+import { draw } from "./pictures.js";
 
 const SILENCE_MS = 10_000;
 const LARGEST_BYTES = 8_000_000;
 
-/** Plays until the answer ends or `signal`; `told` is called with {time} at each picture. Raises when it can't. */
+/** Plays until the answer ends or `signal`; `told` is called at each picture. Raises when it can't. */
 export async function play(camera, canvas, { width, fps, signal, told }) {
   const quiet = new AbortController();
   let silence = setTimeout(() => quiet.abort(), SILENCE_MS);
@@ -19,13 +19,13 @@ export async function play(camera, canvas, { width, fps, signal, told }) {
     if (!response.ok) throw new Error(`no moving picture: ${response.status}`);
     const parts = new PartReader();
     const reader = response.body.getReader();
-    for (let piece; !(piece = await reader.read()).done; ) {
+    for (let piece; !(piece = await reader.read()).done;) {
       clearTimeout(silence);
       silence = setTimeout(() => quiet.abort(), SILENCE_MS);
       const newest = parts.push(piece.value).at(-1); // what came in between is older already
       if (!newest) continue;
       await draw(canvas, new Blob([newest.bytes], { type: "image/jpeg" }));
-      told({ time: takenAt(newest) });
+      told();
     }
   } finally {
     clearTimeout(silence);
@@ -61,7 +61,8 @@ class PartReader {
 /** Where the part's content begins: after the empty line that follows a line of headers. */
 function endOfHead(bytes, from) {
   for (let at = from + 3; at < bytes.length; at++)
-    if (bytes[at] === 10 && bytes[at - 1] === 13 && bytes[at - 2] === 10 && bytes[at - 3] === 13 && at > from + 3) return at + 1;
+    if (bytes[at] === 10 && bytes[at - 1] === 13 && bytes[at - 2] === 10 && bytes[at - 3] === 13 && at > from + 3)
+      return at + 1;
   return -1;
 }
 

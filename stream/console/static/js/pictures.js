@@ -2,12 +2,11 @@
 // none that nobody sees. Knows nothing of tiles and alerts.
 
 import { cameraPath, send } from "./api.js";
-import { now } from "./time.js";
 
-const AT_ONCE = 3; // HTTP/1.1 allows six connections, and the stream and a person's clicks need theirs
+const AT_ONCE = 4; // HTTP/1.1 allows six connections, and the stream and a person's clicks need theirs
 const FASTEST_MS = 220; // the backend makes at most five pictures a second
 const ALL_TOGETHER_MS = 40; // between two requests, over all cameras: 25 pictures a second
-const AFTER_FAILURE_MS = 2_000;
+const AFTER_FAILURE_MS = 4_000;
 const SLOW_MS = 900; // a picture that takes longer is asked for in a smaller size
 const WIDTHS_PX = [240, 320, 480, 640, 960];
 
@@ -23,21 +22,34 @@ export class Pictures {
 
   constructor(signal) {
     this.#signal = signal;
-    this.#seen = new IntersectionObserver((entries) => {
-      for (const { target, isIntersecting } of entries)
-        for (const view of this.#views) if (view.canvas === target) view.seen = isIntersecting;
-      this.#pump();
-    }, { rootMargin: "80px" });
+    this.#seen = new IntersectionObserver(
+      (entries) => {
+        for (const { target, isIntersecting } of entries)
+          for (const view of this.#views) if (view.canvas === target) view.seen = isIntersecting;
+        this.#pump();
+      },
+      { rootMargin: "80px" },
+    );
     document.addEventListener("visibilitychange", () => this.#pump(), { signal });
     signal.addEventListener("abort", () => (this.#seen.disconnect(), clearTimeout(this.#timer)));
   }
 
   /**
-   * Show a camera on a canvas. `told` is called after each attempt with {time, problem}: when the picture was taken
-   * if that is known, and why there is none. The result's `urgent` and `paused` may be set; `remove()` ends it.
+   * Show a camera on a canvas. `told` is called after each attempt: whether there is a picture, and whether it is a
+   * new one. The result's `urgent` and `paused` may be set; `remove()` ends it.
    */
   show(camera, canvas, told) {
-    const view = { camera, canvas, told, seen: false, urgent: false, paused: false, due_ms: 0, etag: null, busy: false };
+    const view = {
+      camera,
+      canvas,
+      told,
+      seen: false,
+      urgent: false,
+      paused: false,
+      due_ms: 0,
+      etag: null,
+      busy: false,
+    };
     view.remove = () => (this.#views.delete(view), this.#seen.unobserve(canvas));
     this.#views.add(view);
     this.#seen.observe(canvas);
@@ -74,11 +86,11 @@ export class Pictures {
         view.etag = response.headers.get("ETag");
         await draw(view.canvas, await response.blob());
       } else if (response.status !== 304) wait_ms = AFTER_FAILURE_MS;
-      view.told({ time: takenAt(response), problem: response.ok || response.status === 304 ? null : response.status });
+      view.told({ there: response.ok || response.status === 304, isNew: response.ok });
     } catch {
       if (this.#signal.aborted) return;
       wait_ms = AFTER_FAILURE_MS;
-      view.told({ time: null, problem: 0 });
+      view.told({ there: false, isNew: false });
     } finally {
       const took_ms = performance.now() - began_ms;
       this.#took_ms += (took_ms - this.#took_ms) / 8;
@@ -95,12 +107,6 @@ export class Pictures {
     if (at < 0) at = WIDTHS_PX.length - 1;
     return WIDTHS_PX[Math.max(0, this.#took_ms > SLOW_MS ? at - 2 : at)];
   }
-}
-
-/** When the picture was taken, or null. */
-export function takenAt(response) {
-  const time = Number(response.headers.get("X-Picture-Time"));
-  return time > 0 ? Math.min(time, now()) : null;
 }
 
 /** Put a JPEG on a canvas, which takes its size. */

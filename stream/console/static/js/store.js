@@ -9,7 +9,8 @@ const AGAIN_MS = 5_000;
 
 /**
  * Events: `cameras` (a camera came, went or was looked at again), `camera` (detail: its name),
- * `score` (detail: its name), `event` (detail: {event, type}; type is null for one that was only looked up),
+ * `score` (detail: its name), `event` (detail: {event, type, told}; the alert's type, and when it
+ * was told; both are null for an event that was only looked up),
  * `reset` (the outbox is another one: no event is known any more).
  */
 export class Store extends EventTarget {
@@ -17,7 +18,9 @@ export class Store extends EventTarget {
   events = new Map(); // id -> as /api/alerts has it, and only the newest
   problem = null; // why the cameras could not be had
   loaded = false;
+  words = true; // whether the scorer understands them
   #epoch = null;
+  #heard = 0; // the `seq` of the last alert that was told
   #points = new Map(); // camera -> definition -> [{time, raw, score, held, text, reason}], oldest first
 
   constructor(stream) {
@@ -54,7 +57,7 @@ export class Store extends EventTarget {
     if (known && known.seq > event.seq) return known;
     this.events.set(event.id, event);
     if (this.events.size > KEPT_EVENTS) this.#forgetOldest();
-    this.#tell("event", { event, type: null });
+    this.#tell("event", { event, type: null, told: null });
     return event;
   }
 
@@ -63,7 +66,7 @@ export class Store extends EventTarget {
     const open = [...this.events.values()].filter(
       (event) => event.end_time === null && (camera === null || event.camera === camera),
     );
-    return open.sort((a, b) => b.seq - a.seq);
+    return open.sort(newestFirst);
   }
 
   /** A camera's points by a definition, oldest first. */
@@ -71,45 +74,54 @@ export class Store extends EventTarget {
     return this.#points.get(camera)?.get(definition) ?? [];
   }
 
-  /** Points from before this page was opened. */
+  /** Points that were looked up: from before this page was opened, or from a break. */
   remember(camera, definition, points) {
-    const known = this.points(camera, definition);
-    const first = known[0]?.time ?? Infinity;
-    this.#of(camera).set(definition, [...points.filter((point) => point.time < first), ...known]);
+    const all = new Map(points.map((point) => [point.time, point]));
+    for (const point of this.points(camera, definition)) all.set(point.time, point);
+    const sorted = [...all.values()].sort((a, b) => a.time - b.time);
+    this.#of(camera).set(definition, sorted.slice(-KEPT_POINTS));
     this.#tell("score", camera);
   }
 
   async #hello({ epoch }) {
     if (this.#epoch !== null && this.#epoch !== epoch) {
       this.events.clear(); // another outbox: `seq` counts anew
+      this.#heard = 0;
       this.#tell("reset");
     }
     this.#epoch = epoch;
     try {
-      const [open, newest] = await Promise.all([
+      const [health, open, newest] = await Promise.all([
+        ask("/api/health"),
         ask(`/api/alerts${query({ open: true, limit: OPEN_AT_ONCE })}`),
         ask(`/api/alerts${query({ limit: 50 })}`),
       ]);
+      this.words = health.scorer.understands_words;
       for (const event of [...newest.events, ...open.events].reverse()) this.keep(event);
     } catch {
       // The stream tells what comes; the views say what they could not have.
     }
   }
 
+  /** One that was told already is no news; nor is what an event was, when more is known of it. */
   #alert(message) {
+    if (message.seq <= this.#heard) return;
+    this.#heard = message.seq;
     const known = this.events.get(message.id);
-    if (known && known.seq >= message.seq) return;
     const path = `/api/alerts/${encodeURIComponent(message.id)}`;
-    const event = {
-      ...known,
-      ...message,
-      snapshot: message.snapshot ? `${path}/snapshot.jpg` : null,
-      clip: message.clip ? `${path}/clip.mp4` : null,
-      mark: known?.mark ?? null,
-    };
+    const event =
+      known?.seq >= message.seq
+        ? known
+        : {
+            ...known,
+            ...message,
+            snapshot: message.snapshot ? `${path}/snapshot.jpg` : null,
+            clip: message.clip ? `${path}/clip.mp4` : null,
+            mark: known?.mark ?? null,
+          };
     this.events.set(event.id, event);
     if (this.events.size > KEPT_EVENTS) this.#forgetOldest();
-    this.#tell("event", { event, type: message.type });
+    this.#tell("event", { event, type: message.type, told: message.timing.published_time });
     this.#tell("camera", event.camera);
   }
 
@@ -144,11 +156,15 @@ export class Store extends EventTarget {
 
   #forgetOldest() {
     const closed = [...this.events.values()].filter((event) => event.end_time !== null);
-    closed.sort((a, b) => a.seq - b.seq);
-    for (const event of closed.slice(0, 100)) this.events.delete(event.id);
+    for (const event of closed.sort(newestFirst).slice(-100)) this.events.delete(event.id);
   }
 
   #tell(name, detail = null) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
+}
+
+/** By when they began: an id says when it was made. */
+export function newestFirst(a, b) {
+  return a.id < b.id ? 1 : -1;
 }

@@ -21,20 +21,17 @@ export class Stream extends EventTarget {
   #failures = 0;
   #hurry = () => {};
 
-  constructor() {
-    super();
-    addEventListener("online", () => this.hurry());
-    document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
-  }
-
   /** Runs until `signal`. */
   async run(signal) {
+    addEventListener("online", () => this.hurry(), { signal });
+    document.addEventListener("visibilitychange", () => document.hidden || this.hurry(), { signal });
+    signal.addEventListener("abort", () => this.hurry());
     while (!signal.aborted) {
       await this.#once(signal);
       if (signal.aborted) return;
       this.#failures += 1;
       this.#become(Date.now() - this.lastHeard_ms > GONE_AFTER_MS ? "gone" : "lost");
-      await this.#wait(signal);
+      await this.#wait();
     }
   }
 
@@ -60,7 +57,7 @@ export class Stream extends EventTarget {
       heard();
       const reader = new EventReader();
       const texts = response.body.pipeThrough(new TextDecoderStream());
-      for (let texter = texts.getReader(), piece; !(piece = await texter.read()).done; ) {
+      for (let texter = texts.getReader(), piece; !(piece = await texter.read()).done;) {
         heard();
         for (const event of reader.push(piece.value)) this.#tell(event);
       }
@@ -91,12 +88,11 @@ export class Stream extends EventTarget {
     this.dispatchEvent(new Event("state"));
   }
 
-  #wait(signal) {
+  #wait() {
     const longest_ms = Math.min(LONGEST_MS, SHORTEST_MS * 2 ** Math.min(this.#failures, 10));
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, longest_ms * (0.5 + Math.random() / 2));
       this.#hurry = () => (clearTimeout(timer), resolve());
-      signal.addEventListener("abort", this.#hurry, { once: true });
     });
   }
 }

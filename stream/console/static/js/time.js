@@ -1,4 +1,4 @@
-// Times in words, in the viewer's zone. The server's clock counts, not the viewer's. Knows nothing of what happened then.
+// Times in words, in the viewer's zone, by the server's clock. Knows nothing of what happened then.
 
 let ahead_s = 0; // the server's clock against this one
 const clocks = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });

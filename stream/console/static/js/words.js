@@ -9,6 +9,15 @@ const STATES = {
   failed: ["bad", "Failed"],
 };
 
+const MEANINGS = {
+  connecting: "It is being opened.",
+  live: "Pictures come and are watched.",
+  stalled: "It is connected, but no picture comes. It is closed and opened again.",
+  offline: "It could not be opened, or broke off. It is tried again without end, at least every 30 s.",
+  ended: "The file is over.",
+  failed: "It is not tried again before a restart.",
+};
+
 const FAULTS = {
   covered: "picture covered",
   frozen: "picture frozen",
@@ -40,9 +49,33 @@ export const DROPS = {
 /** A camera's status in a word or two, and its tone. A live camera with a fault is not well. */
 export function stateOf(camera) {
   const [tone, word] = STATES[camera.state] ?? ["quiet", plain(camera.state)];
-  if (camera.fault && camera.state === "live") return { tone: "warn", word: sentence(FAULTS[camera.fault] ?? plain(camera.fault)) };
+  if (camera.fault && camera.state === "live")
+    return { tone: "warn", word: sentence(FAULTS[camera.fault] ?? plain(camera.fault)) };
   return { tone, word };
 }
+
+/** Sentences that say how a camera is, and what to do about it. */
+export function meaningOf(camera) {
+  const wrong = camera.message
+    ? [`${camera.message.includes("://") ? camera.message : sentence(camera.message)}.`]
+    : [];
+  const live = camera.state === "live" && camera.scored_per_s === 0;
+  return [
+    ...wrong,
+    camera.state === "live" && camera.fault ? "Pictures come and are watched all the same." : MEANINGS[camera.state],
+    live ? "None of its windows is being scored just now." : null,
+    camera.advice ? `What to try: ${camera.advice}.` : null,
+  ].filter(Boolean);
+}
+
+/** What a definition is called on the page; without a text it depends on whether the scorer understands `words`. */
+export function nameOf({ name, text }, words) {
+  if (name !== "default" || text) return name;
+  return words ? "the usual" : "unusual motion";
+}
+
+export const usualOf = (words) =>
+  words ? "the usual crimes, accidents and dangers" : "motion that is unusual for the scene";
 
 export const endOf = (reason) => ENDS[reason] ?? plain(reason);
 export const severityOf = (event) => (event.severity === "alert" ? "Alert" : sentence(plain(event.severity)));
@@ -60,6 +93,8 @@ export function explanationOf(event) {
   return event.explanation_state === "pending" ? "The explanation is being written." : "No explanation was given.";
 }
 
+export const judgeOf = ({ scorer, name }) => (scorer === name ? name : `${scorer}: ${name}`);
+
 export const scoreOf = (score) => (score === null || score === undefined ? "unknown" : score.toFixed(2));
 
 export const count = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
@@ -67,7 +102,7 @@ export const count = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}
 export function sizeOf(bytes) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let at = 0;
-  while (bytes >= 1000 && at < units.length - 1) (bytes /= 1000), (at += 1);
+  while (bytes >= 1000 && at < units.length - 1) ((bytes /= 1000), (at += 1));
   return `${bytes >= 100 || at === 0 ? Math.round(bytes) : bytes.toFixed(1)} ${units[at]}`;
 }
 

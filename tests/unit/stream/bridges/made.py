@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -38,9 +39,9 @@ def bridge(folder: Path, outbox: Outbox, sink: Sink, *, name: str = "ours", **op
     )
 
 
-def closing(*bridges: Bridge) -> Bridges:
+def closing(*bridges: Bridge) -> contextlib.closing[Bridges]:
     """To be entered: the bridges end with it."""
-    return Bridges(bridges)
+    return contextlib.closing(Bridges(bridges))
 
 
 def numbers(letters: Sequence[Letter]) -> list[int]:
@@ -61,3 +62,9 @@ def value(metrics: Metrics, name: str, bridge: str = "ours") -> float:
         if line.startswith(f'{name}{{bridge="{bridge}"}} '):
             return float(line.rpartition(" ")[2])
     return 0.0
+
+
+def numbers_kept(folder: Path) -> list[int]:
+    """Of all alerts in the outbox of a data folder that nobody uses."""
+    with open_outbox(folder) as outbox:
+        return [alert.seq for alert in outbox.since(0, 100_000)]

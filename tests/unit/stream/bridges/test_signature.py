@@ -2,18 +2,34 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+import time
+from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.bridges.signature import TOLERANCE_S, sign, verify
 
+DOCUMENT = Path(__file__).parents[4] / "docs" / "bridges.md"
 NOW = st.integers(0, 4_000_000_000)
 
 
 def test_it_is_what_the_documentation_says() -> None:
     digest = hmac.new(b"secret", b'1718987129.{"type": "new"}', hashlib.sha256).hexdigest()
     assert sign("secret", 1718987129, b'{"type": "new"}') == f"v1={digest}"
+
+
+def test_the_recipe_for_receivers_holds() -> None:
+    (recipe,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    written: dict[str, Any] = {}
+    exec(recipe, written)
+    now = int(time.time())
+    headers = {"Vigil-Timestamp": str(now), "Vigil-Signature": sign("secret", now, b"{}")}
+    assert written["genuine"]("secret", headers, b"{}")
+    assert not written["genuine"]("secret", headers, b"{ }")
+    assert not written["genuine"]("other", headers, b"{}")
 
 
 @given(st.text(min_size=1), NOW, st.binary(), st.floats(-TOLERANCE_S, TOLERANCE_S))

@@ -155,7 +155,7 @@ def test_cleaning_is_that_of_the_live_camera(
         return ScriptedLanguageScorer(answer, lambda _request: Explanation(None))
 
     monkeypatch.setattr("offline_eval.videos.scorers.make_scorer", scorer)
-    monkeypatch.setattr("stream.wiring.make_aligner", lambda _config: Walking())
+    monkeypatch.setattr("stream.wiring.scorers.make_aligner", lambda _config: Walking())
     config, out = tmp_path / "vigil.yaml", tmp_path / "out"
     data = [*labels, "--method", "online", "-c", str(config), "--json"]
     config.write_text("defaults: {cleaning: {neighbours: score_and_text}}")

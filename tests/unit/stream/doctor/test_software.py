@@ -17,6 +17,7 @@ from stream.doctor.asking import ask
 from stream.doctor.findings import Finding, Verdict
 
 OK, WARNING, PROBLEM = Verdict.OK, Verdict.WARNING, Verdict.PROBLEM
+TINY = Path(__file__).parents[4].parent / "shared" / "data" / "internvl2" / "internlm2-tiny"
 CARD = "NVIDIA H200, 143771 MiB, 570.86.15"
 
 
@@ -58,7 +59,7 @@ def test_hardware_that_is_only_compiled_in_counts_as_none(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("smi", "torch", "verdict", "words"),
     [
-        (None, None, OK, "none, and the motion scorer needs none"),
+        (None, None, OK, "none, and the scorer needs none"),
         (CARD, None, OK, "not used"),
         (CARD, ["2.9.0", "NVIDIA H200"], OK, "used by PyTorch 2.9.0"),
         (CARD, ["2.9.0+cpu", None], WARNING, "can't use NVIDIA H200"),
@@ -80,7 +81,7 @@ def test_a_gpu_is_there_and_usable_or_not(
         return smi or None
 
     monkeypatch.setattr(software, "ask", answer)
-    found = only(software.gpu())
+    found = only(software.gpu(needed=False))
     assert found.verdict is verdict
     assert words in found.message
 
@@ -161,3 +162,15 @@ def test_another_program_is_asked_in_bounded_time() -> None:
     assert ask([sys.executable, "-c", "raise SystemExit(3)"], 60) is None
     assert ask([sys.executable, "-c", "import time; time.sleep(60)"], 0.2) is None
     assert ask(["/no/such/program"], 60) is None
+
+
+def test_a_checkpoint_that_cannot_be_read_is_told_without_loading_it(tmp_path: Path) -> None:
+    assert only(software.checkpoint(str(tmp_path))).verdict is PROBLEM
+    assert only(software.checkpoint("OpenGVLab/InternVL2-8B")).verdict is OK  # it may be fetched
+
+
+@pytest.mark.skipif(not TINY.exists(), reason="the real checkpoints are not beside the project")
+def test_a_checkpoint_that_is_whole_is_called_by_its_language_model() -> None:
+    found = only(software.checkpoint(str(TINY)))
+    assert found.verdict is OK
+    assert "InternLM2" in found.message

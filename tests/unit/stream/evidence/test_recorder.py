@@ -152,6 +152,26 @@ def test_a_clip_waits_for_its_post_roll_but_not_for_ever(worker: EvidenceWorker,
     assert "sent no more" in result.note
 
 
+def test_a_clip_does_not_wait_for_what_comes_no_more(worker: EvidenceWorker, video: Video) -> None:
+    ring = PacketRing(60.0, 10**8)
+    fill(ring, video, epoch_s=EPOCH_S, until_s=4.5)
+    open_event(worker, ring)
+    done = worker.end_event("E1", EPOCH_S + 4.0)
+    ring.end()
+    result = done.result(WAIT_S)  # the clock stands still: it is not the deadline
+    assert result.note == "ends where the source ended"
+    assert result.end_time_s is not None
+    assert EPOCH_S + 4.0 < result.end_time_s < EPOCH_S + 5.0
+
+
+def test_a_clip_that_has_its_post_roll_says_nothing_of_the_sources_end(
+    worker: EvidenceWorker, ring: PacketRing
+) -> None:
+    open_event(worker, ring)
+    ring.end()
+    assert worker.end_event("E1", EPOCH_S + 4.0).result(WAIT_S).note == ""
+
+
 def test_a_camera_without_packets_has_snapshots_only(worker: EvidenceWorker) -> None:
     open_event(worker, None)
     result = worker.end_event("E1", EPOCH_S + 5.0).result(WAIT_S)

@@ -1,12 +1,14 @@
 import pytest
 
 from engine.errors import FeedError, UsageError
+from stream.feed.messages import Message, ScoreMessage
 from stream.feed.publisher import FeedPublisher
+from tests.unit.stream.feed import made
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://0.0.0.0:5557", "tcp://*:5557", "tcp://192.0.2.7:5557", "tcp://[::]:5557"])
 def test_an_endpoint_that_other_machines_reach_is_refused_with_a_way_out(endpoint: str) -> None:
-    with pytest.raises(UsageError, match=r"open to the whole network.*127\.0\.0\.1:5557.*SSH tunnel"):
+    with pytest.raises(UsageError, match=r"open to the whole network.*vigil keys new NAME.*127\.0\.0\.1:5557"):
         FeedPublisher(endpoint)
 
 
@@ -51,3 +53,14 @@ def test_closing_twice_is_fine_and_each_run_is_told_apart() -> None:
     for publisher in (first, second):
         publisher.close()
         publisher.close()
+
+
+def test_who_is_in_the_same_process_hears_everything_also_scores_that_are_not_sent() -> None:
+    score = ScoreMessage(camera="front", time=1.0, pts_s=0.0, segment=0, index=0, raw=0.1, cleaned=0.1, score=0.1)
+    heard: list[Message] = []
+    with FeedPublisher("tcp://127.0.0.1:*", scores=False) as publisher:
+        publisher.heard = heard.append
+        publisher.publish_alert(made.an_alert(seq=1))
+        publisher.publish_score(score)
+        publisher.publish_status(made.a_status())
+    assert [message.kind for message in heard] == ["alerts", "scores", "status"]

@@ -9,7 +9,7 @@ import pytest
 from engine.errors import ConfigError, UsageError
 from stream.config import WatchConfig, from_mapping
 from stream.config.models import OpenAIScorerConfig
-from stream.wiring import make_openai_scorer
+from stream.wiring.scorers import make_openai_scorer
 
 
 def configured(**keys: Any) -> WatchConfig:

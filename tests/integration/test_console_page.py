@@ -1,0 +1,428 @@
+"""The console's page in a real browser, against a real watch."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the console extra")
+pytest.importorskip("httpx2", reason="needs the openai extra")
+pytest.importorskip("playwright.sync_api", reason="needs playwright")
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Response, expect, sync_playwright
+
+from tests.integration.console import SCENE, Running, WordScorer, settings, until
+from tests.integration.proxy import proxy
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_MS = 15_000
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script> & \u202e\u2028 \"'"
+WALL_BYTES = 120_000  # of the page itself, uncompressed, until the wall is there
+PHONE = {"width": 360, "height": 700}
+EXPECTED = re.compile(r"Failed to load resource: .*(status of (401|404|409|422|429|503)|ERR_)")
+VIEWS = (
+    "#/",
+    "#/camera/yard",
+    "#/camera/dead",
+    "#/alerts",
+    "#/alerts/{id}",
+    "#/definitions",
+    "#/definitions/yard",
+    "#/health",
+)
+TOKENS = [{"name": "Ann", "role": "viewer", "token": "a" * 24}, {"name": "Olga", "role": "operator", "token": "o" * 24}]
+
+Open = Callable[..., Page]
+
+
+def axe_source() -> str | None:
+    """axe-core as an installed package has it, or where AXE_CORE says."""
+    given = os.environ.get("AXE_CORE")
+    found = find_spec("axe_playwright_python")
+    places = [Path(given)] if given else [Path(found.origin).parent / "axe.min.js"] if found and found.origin else []
+    return next((place.read_text(encoding="utf-8") for place in places if place.is_file()), None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.skip(f"needs a browser: one of {', '.join(BROWSERS)}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, WordScorer]]:
+    cameras = {
+        "front": {"source": SCENE.format(1)},
+        "yard": {"source": SCENE.format(2), "definitions": ["a fire", {"name": "fall", "text": HOSTILE, "open": 0.7}]},
+        "dead": {"source": "rtsp://user:hunter2@127.0.0.1:1/x"},
+    }
+    scorer = WordScorer()
+    running = Running(settings(tmp_path_factory.mktemp("watched"), cameras), scorer)
+    try:
+        yield running, scorer
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens pages, each for a viewer of its own; none may raise, log an error, or break the content policy."""
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error" and not EXPECTED.search(message.text):
+            wrong.append(message.text)
+
+    def asked(dialog: Dialog) -> None:
+        wrong.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def begin(url: str, **options: Any) -> Page:
+        context = browser.new_context(reduced_motion="reduce", timezone_id="Europe/Berlin", **options)
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", heard)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", asked)
+        page.goto(url)
+        return page
+
+    yield begin
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def an_event(running: Running, scorer: WordScorer, sentence: str, camera: str = "front") -> str:
+    """Has one happen with this sentence, waits until it is over, and gives its id."""
+
+    def found() -> str | None:
+        events = running.get("/api/alerts", params={"camera": camera, "open": False})["events"]
+        return next((event["id"] for event in events if event["explanation"] == sentence), None)
+
+    with happening(scorer, sentence, camera):
+        said = {"camera": camera, "open": True}
+        until(
+            lambda: any(e["explanation"] == sentence for e in running.get("/api/alerts", params=said)["events"]), "it"
+        )
+    event_id: str = until(found, "the event's end")
+    return event_id
+
+
+@contextmanager
+def happening(scorer: WordScorer, sentence: str, camera: str = "front") -> Iterator[None]:
+    scorer.sentence = sentence
+    scorer.levels[camera] = 0.9
+    try:
+        yield
+    finally:
+        scorer.levels[camera] = 0.1
+
+
+def settled(page: Page) -> None:
+    page.locator("main").locator("h1:visible, h2:visible").first.wait_for()
+    page.wait_for_selector(".loading", state="detached")
+
+
+def holds(page: Page, expression: str) -> None:
+    """Waits until it does. Playwright's own way needs `eval`, which the page's content policy forbids."""
+    for _ in range(PATIENCE_MS // 50):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"waited in vain for {expression}")
+
+
+def see(page: Page, selector: str, text: str) -> None:
+    expect(page.locator(selector).first).to_contain_text(text, timeout=PATIENCE_MS)
+
+
+def test_the_wall_shows_every_camera_with_its_picture_and_how_it_is(
+    open_page: Open, watched: tuple[Running, WordScorer]
+) -> None:
+    page = open_page(watched[0].url)
+    holds(page, "document.querySelectorAll('.tile').length === 3")
+    see(page, ".tile:nth-child(1) .tile-state", "Live")
+    see(page, ".tile:nth-child(3) .tile-state", "Offline")
+    see(page, ".tile:nth-child(3) .tile-note", "refused")
+    assert "hunter2" not in page.content()
+    holds(page, "document.querySelector('.tile canvas').width === 160")  # the camera's own
+    holds(page, "document.querySelector('.tile .curve').getAttribute('d').length > 40")
+    see(page, "#zone", "Europe/Berlin")
+
+
+def test_an_alert_appears_without_reloading_and_is_said_aloud(
+    open_page: Open, watched: tuple[Running, WordScorer]
+) -> None:
+    running, scorer = watched
+    page = open_page(running.url)
+    see(page, "#link-state", "Connected")
+    sentence = f"Somebody is at the door. {HOSTILE}"
+    with happening(scorer, sentence):
+        see(page, ".tile[data-event] .tile-event", "Alert since")
+        see(page, "#assertive", "camera front")
+        see(page, "#open-count", "1")
+        see(page, ".rail .event .event-what", "Somebody is at the door. <img src=x onerror=alert(1)>")
+    page.wait_for_selector(".tile[data-event]", state="detached")
+    page.wait_for_selector("#open-count", state="hidden")
+    assert page.locator("main img[src=x], main script").count() == 0
+
+
+def test_alerts_of_a_break_follow_when_the_line_is_back(open_page: Open, watched: tuple[Running, WordScorer]) -> None:
+    running, scorer = watched
+    with proxy(urlsplit(running.url).port or 0) as wire:
+        page = open_page(f"http://127.0.0.1:{wire.port}/#/alerts")
+        see(page, "#link-state", "Connected")
+        settled(page)
+        wire.clogged = True
+        wire.cut()
+        see(page, "#notices", "nothing is lost")
+        missed = [an_event(running, scorer, f"It happened unseen, {n}.") for n in range(2)]
+        wire.cut()
+        wire.clogged = False
+        see(page, "#link-state", "Connected")
+        for event_id in missed:
+            page.wait_for_selector(f'.event[href="#/alerts/{event_id}"]:not([data-open])')
+        page.wait_for_selector("#notices p", state="detached")
+
+
+def test_an_alert_is_shown_with_its_course_and_marked_by_keyboard(
+    open_page: Open, watched: tuple[Running, WordScorer]
+) -> None:
+    running, scorer = watched
+    event_id = an_event(running, scorer, f"A man climbs a wall. {HOSTILE}")
+    page = open_page(f"{running.url}/#/alerts")
+    page.wait_for_selector(f'.event[href$="{event_id}"]')
+    page.keyboard.press("j")
+    see(page, ".detail .what", "A man climbs a wall. <img")
+    holds(page, "document.querySelector('.evidence img').naturalWidth === 160")
+    steps = page.locator(".steps li").all_inner_texts()
+    assert "began" in steps[0]
+    assert "over" in steps[-1]
+    page.keyboard.press("t")
+    page.wait_for_selector(".verdicts button[aria-pressed=true]:has-text('True alarm')")
+    page.fill("#note", "It was the gardener")
+    page.click("text=Keep the note")
+    see(page, ".event-foot", "True alarm")
+    page.reload()
+    page.wait_for_selector(".verdicts button[aria-pressed=true]:has-text('True alarm')")
+    assert page.input_value("#note") == "It was the gardener"
+    mark = running.get(f"/api/alerts/{event_id}")["mark"]
+    assert (mark["verdict"], mark["acknowledged"], mark["note"]) == ("true", True, "It was the gardener")
+
+
+def test_a_clip_is_played(open_page: Open, watched: tuple[Running, WordScorer]) -> None:
+    running, scorer = watched
+    event_id = an_event(running, scorer, "Somebody waits.")
+    page = open_page(f"{running.url}/#/alerts/{event_id}")
+    see(page, ".detail .what", "Somebody waits.")
+    page.keyboard.press("Space")
+    holds(page, "document.querySelector('.evidence video')?.readyState > 1")
+    holds(page, "document.querySelector('.evidence video').duration > 0.5")
+
+
+def test_alerts_are_filtered_and_the_address_keeps_the_filter(
+    open_page: Open, watched: tuple[Running, WordScorer]
+) -> None:
+    running, scorer = watched
+    wanted = an_event(running, scorer, "A bicycle lies on the road.")
+    other = an_event(running, scorer, "A dog runs.", camera="yard")
+    page = open_page(f"{running.url}/#/alerts")
+    page.wait_for_selector(f'.event[href*="{other}"]')
+    page.keyboard.press("/")
+    page.keyboard.type("bicyc")
+    page.wait_for_selector(f'.event[href*="{other}"]', state="detached")
+    page.wait_for_selector(f'.event[href*="{wanted}"]')
+    assert page.evaluate("location.hash") == "#/alerts?q=bicyc"
+    page.reload()
+    page.wait_for_selector(f'.event[href*="{wanted}"]')
+    assert page.locator(f'.event[href*="{other}"]').count() == 0
+    page.fill("input[type=search]", "nothing like it")
+    see(page, ".events", "Nothing fits these filters")
+
+
+def test_a_definition_is_tried_saved_and_taken_back(open_page: Open, tmp_path: Path) -> None:
+    scorer = WordScorer()
+    scorer.by_text = {"a fall": 0.2, "a bad fall": 0.8}
+    running = Running(settings(tmp_path, {"hall": {"source": SCENE.format(3), "definitions": ["a fall"]}}), scorer)
+    try:
+        until(lambda: len(running.get("/api/cameras/hall/timeline")["points"]) > 15, "scores")
+        page = open_page(f"{running.url}/#/definitions/hall")
+        page.wait_for_selector("text=Abnormal is")
+        assert page.locator("text=Save").first.is_disabled()
+        page.get_by_label("Abnormal is").fill("a bad fall")
+        page.click("text=Try it")
+        see(page, ".trial p", "0 s with those in force")
+        assert page.locator(".trial .curve[data-kind=old]").get_attribute("d")
+        page.get_by_role("button", name="Save").click()
+        see(page, ".outcome", "1 definition in force")
+        see(page, ".changes", "a bad fall")
+        assert [each["text"] for each in running.get("/api/definitions/hall")["definitions"]] == ["a bad fall"]
+        page.click("text=Undo the last change")
+        holds(page, "document.querySelector('.wording textarea').value === 'a fall'")
+    finally:
+        running.stop()
+
+
+def test_who_edits_what_was_changed_meanwhile_is_told_and_may_choose(open_page: Open, tmp_path: Path) -> None:
+    running = Running(settings(tmp_path, {"hall": {"source": SCENE.format(3)}}), WordScorer())
+    try:
+        page = open_page(f"{running.url}/#/definitions/hall")
+        page.get_by_label("Abnormal is").fill("mine")
+        version = running.get("/api/definitions/hall")["version"]
+        theirs = {"definitions": ["theirs"], "based_on": version}
+        assert running.client.put("/api/definitions/hall", json=theirs).status_code == 200
+        page.get_by_role("button", name="Save", exact=True).click()
+        see(page, ".outcome", "Not saved")
+        assert page.get_by_label("Abnormal is").input_value() == "mine"
+        page.click("text=Save mine instead")
+        see(page, ".outcome", "1 definition in force")
+        assert [each["text"] for each in running.get("/api/definitions/hall")["definitions"]] == ["mine"]
+    finally:
+        running.stop()
+
+
+def test_one_signs_in_with_a_token_and_sees_what_the_role_allows(open_page: Open, tmp_path: Path) -> None:
+    console = {"bind": "127.0.0.1:0", "tokens": TOKENS}
+    scorer = WordScorer()
+    running = Running(settings(tmp_path, {"hall": {"source": SCENE.format(3)}}, console=console), scorer)
+    try:
+        running.client.headers["Authorization"] = f"Bearer {TOKENS[1]['token']}"
+        event_id = an_event(running, scorer, "Somebody is here.", camera="hall")
+        page = open_page(f"{running.url}/#/alerts/{event_id}")
+        page.fill("#token", "wrong")
+        page.keyboard.press("Enter")
+        see(page, "#wrong", "not known")
+        page.fill("#token", TOKENS[0]["token"])
+        page.keyboard.press("Enter")
+        see(page, "#who", "Ann, viewer")
+        see(page, ".detail .what", "Somebody is here.")
+        assert page.locator(".verdicts").count() == 0
+        page.click("#open-settings")
+        page.click("text=Sign out")
+        page.fill("#token", TOKENS[1]["token"])
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="False alarm").click()
+        page.wait_for_selector(".verdicts button[aria-pressed=true]:has-text('False alarm')")
+        assert running.get(f"/api/alerts/{event_id}")["mark"]["by"] == "Olga"
+    finally:
+        running.stop()
+
+
+def test_the_page_can_be_used_by_keyboard_alone(open_page: Open, watched: tuple[Running, WordScorer]) -> None:
+    page = open_page(watched[0].url)
+    holds(page, "document.querySelectorAll('.tile').length === 3")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    see(page, "h1", "yard")
+    chart = page.locator(".chart")
+    chart.focus()
+    holds(page, "document.querySelector('.chart').ariaValueMax > 3")
+    before = chart.get_attribute("aria-valuetext")
+    page.keyboard.press("Home")
+    assert chart.get_attribute("aria-valuetext") != before
+    page.keyboard.press("?")
+    see(page, "dialog[open] h2", "Keyboard")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog", state="detached")
+    page.keyboard.press("h")
+    see(page, "h1", "Health")
+
+
+def test_a_phone_shows_every_view_without_scrolling_sideways(
+    open_page: Open, watched: tuple[Running, WordScorer]
+) -> None:
+    running, scorer = watched
+    event_id = an_event(running, scorer, f"A long story of a{'a' * 200}. {HOSTILE}")
+    for view in VIEWS:
+        page = open_page(f"{running.url}/{view.format(id=event_id)}", viewport=PHONE, is_mobile=True, has_touch=True)
+        settled(page)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, view
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_axe_finds_nothing_serious_in_any_view(
+    open_page: Open, watched: tuple[Running, WordScorer], scheme: str
+) -> None:
+    axe = axe_source()
+    if axe is None:
+        pytest.skip("needs axe-core: the package axe-playwright-python, or its file in AXE_CORE")
+    running, scorer = watched
+    event_id = an_event(running, scorer, "Somebody falls.")
+    page = open_page(running.url, color_scheme=scheme)
+    with happening(scorer, "It burns.", camera="yard"):
+        for view in VIEWS:
+            page.goto(f"{running.url}/{view.format(id=event_id)}")
+            page.reload()
+            settled(page)
+            page.wait_for_timeout(700)
+            assert serious(page, axe) == [], view
+        page.click("#open-settings")
+        assert serious(page, axe) == []
+
+
+def serious(page: Page, axe: str) -> list[str]:
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def test_the_wall_is_there_after_few_bytes(open_page: Open, watched: tuple[Running, WordScorer]) -> None:
+    page = open_page("about:blank")
+    fetched: list[Response] = []
+    page.on("response", lambda answer: fetched.append(answer) if "/api/" not in answer.url else None)
+    page.goto(watched[0].url)
+    page.wait_for_selector(".tile")
+    sizes = {urlsplit(answer.url).path: len(answer.body()) for answer in fetched}
+    assert {"/", "/static/js/main.js", "/static/js/wall.js"} <= sizes.keys()
+    assert sum(sizes.values()) < WALL_BYTES
+
+
+def test_events_are_read_alike_however_the_network_cuts_them(
+    open_page: Open, watched: tuple[Running, WordScorer]
+) -> None:
+    page = open_page(watched[0].url)
+    text = ': hi\n\nid: e:1\nevent: alert\ndata: {"a":\ndata: 1}\n\nevent: score\r\ndata:x\r\n\r\nevent: empty\n\n'
+    read = page.evaluate(
+        """async (text) => {
+            const { EventReader } = await import("/static/js/sse.js");
+            const all = [];
+            for (let length = 1; length <= text.length; length++) {
+                const reader = new EventReader();
+                const events = [];
+                for (let at = 0; at < text.length; at += length)
+                    events.push(...reader.push(text.slice(at, at + length)));
+                all.push(JSON.stringify(events));
+            }
+            return [...new Set(all)];
+        }""",
+        text,
+    )
+    assert read == ['[{"id":"e:1","name":"alert","data":"{\\"a\\":\\n1}"},{"id":null,"name":"score","data":"x"}]']

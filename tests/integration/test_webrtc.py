@@ -1,0 +1,150 @@
+"""Publishing to a camera: a real WebRTC peer, the console's own endpoint, a real watch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the console extra")
+pytest.importorskip("httpx2", reason="needs the openai extra")
+pytest.importorskip("aiortc", reason="needs the webrtc extra")
+
+from engine.motion import MotionScorer
+from tests.integration.console import Running, WordScorer, settings, until
+from tests.integration.publisher import Publisher
+
+TOKEN = "a-phone's-token-of-good-length"
+ADMIN = "an-admin's-token-of-good-length"
+PHONE = {"source": "webrtc://phone", "publish_token": TOKEN, "stall": "2s", "open_timeout": "2s"}
+
+
+@pytest.fixture
+def opened() -> Iterator[list[Any]]:
+    """What is closed after the test; no thread is left then."""
+    before = set(threading.enumerate())
+    opened: list[Any] = []
+    yield opened
+    for each in reversed(opened):
+        each.stop() if isinstance(each, Running) else each.close()
+    assert not [each for each in set(threading.enumerate()) - before if each.name != "pytest_timeout"]
+
+
+@pytest.fixture
+def watch(opened: list[Any], tmp_path: Path) -> Running:
+    tokens = [{"name": "ann", "role": "admin", "token": ADMIN}]
+    config = settings(tmp_path, {"phone": PHONE}, console={"bind": "127.0.0.1:0", "tokens": tokens})
+    running = Running(config, WordScorer())
+    opened.append(running)
+    running.client.headers["authorization"] = f"Bearer {ADMIN}"
+    return running
+
+
+@pytest.fixture
+def publisher(opened: list[Any], watch: Running) -> Callable[..., Publisher]:
+    def make(token: str = TOKEN) -> Publisher:
+        opened.append(Publisher(watch.url, authorization=f"Bearer {token}"))
+        made: Publisher = opened[-1]
+        return made
+
+    return make
+
+
+def camera(running: Running) -> dict[str, Any]:
+    found: dict[str, Any] = running.get("/api/cameras")[0]
+    return found
+
+
+def until_state(running: Running, state: str) -> None:
+    until(lambda: camera(running)["state"] == state, f"the state {state}")
+
+
+def test_what_is_published_becomes_an_alert_with_a_clip(opened: list[Any], tmp_path: Path) -> None:
+    running = Running(
+        settings(tmp_path, {"phone": PHONE | {"motion": {"warm_up": "1s"}}}, scorer={"kind": "motion"}), MotionScorer()
+    )
+    opened.append(running)
+    until(lambda: camera(running)["message"] == "waits for a publisher at /whip/phone", "the wait for a publisher")
+    phone = Publisher(running.url)
+    opened.append(phone)
+    assert phone.publish("phone").status_code == 201
+    until_state(running, "live")
+    assert camera(running)["size"] == [160, 120]
+    until(lambda: camera(running)["score"]["default"] is not None, "a score of the still scene")
+    phone.scene.moving.set()
+    until(lambda: running.get("/api/alerts")["events"], "an alert")
+    phone.scene.moving.clear()
+
+    def clip() -> str | None:
+        event: dict[str, Any] = running.get("/api/alerts")["events"][0]
+        found: str | None = event["clip"]
+        return found
+
+    url = until(clip, "the clip")
+    assert running.client.get(url).content[4:8] == b"ftyp"
+    assert phone.ask("PATCH") == 405
+    assert phone.ask("DELETE") == 200
+    until(lambda: camera(running)["message"] == "waits for a publisher at /whip/phone", "the wait for the next")
+    assert phone.ask("DELETE") == 404
+
+
+@pytest.mark.parametrize("how", ["hang_up", "fall_silent"])
+def test_a_publisher_that_vanishes_is_noticed_and_the_next_one_is_taken(
+    how: str, watch: Running, publisher: Callable[..., Publisher]
+) -> None:
+    phone = publisher()
+    phone.publish("phone")
+    until_state(watch, "live")
+    getattr(phone, how)()
+    until(lambda: camera(watch)["state"] != "live", "the loss")
+    until_state(watch, "connecting")
+    again = publisher()
+    assert again.publish("phone").status_code == 201
+    until_state(watch, "live")
+
+
+def test_one_owner_takes_over_from_itself_and_nobody_from_another(
+    watch: Running, publisher: Callable[..., Publisher]
+) -> None:
+    first, other, second = publisher(), publisher(ADMIN), publisher()
+    assert first.publish("phone").status_code == 201
+    until_state(watch, "live")
+    assert other.publish("phone").status_code == 409
+    assert second.publish("phone").status_code == 201
+    assert first.ask("DELETE") == 404
+    until(lambda: camera(watch)["reconnects"] == 1, "the second publisher")
+    until_state(watch, "live")
+
+
+def test_strangers_and_nonsense_are_refused(watch: Running, publisher: Callable[..., Publisher]) -> None:
+    assert publisher("a-wrong-token-of-some-length").publish("phone").status_code == 401
+    assert publisher().publish("elsewhere").status_code == 404
+
+    def post(body: str, kind: str = "application/sdp") -> int:
+        answer = watch.client.post("/whip/phone", content=body, headers={"content-type": kind})
+        assert answer.headers["content-type"] == "application/problem+json"
+        return int(answer.status_code)
+
+    assert post("v=0", "text/plain") == 415
+    for garbage in ("", "nonsense", "v=0\r\nm=video", "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:\r\n", "\0" * 99):
+        assert post(garbage) == 422, garbage
+    assert camera(watch)["state"] == "connecting"
+
+
+def test_a_publisher_that_never_connects_makes_way(watch: Running, publisher: Callable[..., Publisher]) -> None:
+    class Mute(Publisher):
+        async def _accept(self, answer: str) -> None:
+            """Ignores the answer."""
+
+    mute = Mute(watch.url, authorization=f"Bearer {ADMIN}")
+    try:
+        assert mute.publish("phone").status_code == 201
+        phone = publisher()
+        assert phone.publish("phone").status_code == 409
+        until(lambda: phone.publish("phone").status_code == 201, "the place")
+        until_state(watch, "live")
+    finally:
+        mute.close()
