@@ -33,7 +33,9 @@ FPS = 2
 SIZE = (160, 90)
 STRIDE_S = 8
 LOOK_S = 0.5  # of the machine's time
-WARM_UP = 1 / 8  # of the footage; the timelines hold an hour
+TIMELINE_POINTS = 3600  # are kept of each camera
+FULL_H = TIMELINE_POINTS * STRIDE_S / 3600  # until then memory grows by them
+SHORT_WARM_UP = 1 / 8  # of a run that is over before
 MB_PER_HOUR = 1.0
 SETTINGS = {
     "pace": "max",
@@ -62,7 +64,8 @@ def measure(hours: float, limit_s: float, cameras: int = CAMERAS) -> list[Measur
             events = vigil.total("vigil_alerts_total")
         evidence = sum(1 for _ in (folder / "data" / "events").rglob("*.mp4"))
     ran_h = seen[-1][0]
-    warm = [(hour, each) for hour, each in seen if hour >= WARM_UP * ran_h]
+    warm_h = FULL_H if ran_h > 1.25 * FULL_H else SHORT_WARM_UP * ran_h
+    warm = [(hour, each) for hour, each in seen if hour >= warm_h]
     title = f"{cameras} cameras"
     return [
         Measure(f"{title}: hours of footage of each", ran_h, "h", hours, at_least=True),
@@ -72,10 +75,12 @@ def measure(hours: float, limit_s: float, cameras: int = CAMERAS) -> list[Measur
         Measure(f"{title}: alerts heard by a subscriber", heard.alerts),
         Measure(f"{title}: alerts that it missed", heard.missed, "", 0),
         Measure(f"{title}: clips left by the retention", evidence),
-        Measure(f"{title}: memory (RSS) after the warm-up", warm[0][1].rss_bytes / 1e6, "MB"),
-        Measure(f"{title}: memory (RSS) in the end", warm[-1][1].rss_bytes / 1e6, "MB"),
+        *(
+            Measure(f"{title}: memory (RSS) after {share * ran_h:.1f} hours", _memory_mb(seen, share * ran_h), "MB")
+            for share in (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)
+        ),
         Measure(
-            f"{title}: growth an hour of footage, least squares",
+            f"{title}: growth an hour of footage after {warm_h:.1f} hours, least squares",
             slope([(hour, each.rss_bytes / 1e6) for hour, each in warm]),
             "MB",
             MB_PER_HOUR,
@@ -123,6 +128,10 @@ def _look_on(vigil: Vigil, cameras: int, hours: float, until_s: float) -> list[t
         hour = vigil.total("vigil_windows_scored_total") * STRIDE_S / cameras / 3600
         seen.append((hour, vitals(vigil.pid)))
     return seen
+
+
+def _memory_mb(seen: list[tuple[float, Vitals]], hour: float) -> float:
+    return next(each.rss_bytes for at_hour, each in seen if at_hour >= hour) / 1e6
 
 
 def _day(folder: Path, seed: int, hours: float) -> Path:

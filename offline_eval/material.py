@@ -125,6 +125,12 @@ def _of_stores(benchmark: Dataset, *places: Path) -> Material:
         raise UsageError(f"{places[0]} holds responses to {run.dataset}, not to {benchmark.name}")
     stored = {video.name: video for video in read_videos(*places)}
     coverage = match_lengths(benchmark.videos(), {name: video.finished.frames for name, video in stored.items()})
+    damaged = tuple(
+        f"{video.name} lacks {finished.undecoded} of {finished.frames} frames"
+        for video in coverage.videos
+        if (finished := stored[video.name].finished).undecoded
+    )
+    coverage = replace(coverage, damaged=damaged)
     segments = are_published_segments(run.settings)
 
     def said(video: Video) -> Said:

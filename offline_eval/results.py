@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,10 @@ def metrics(run: Run) -> dict[str, Any]:
         "unknown_segments": run.unknown,
         "coverage": {
             "annotated": coverage.annotated,
-            **{name: list(getattr(coverage, name)) for name in ("missing", "unreadable", "wrong_length", "extra")},
+            **{
+                name: list(getattr(coverage, name))
+                for name in ("missing", "unreadable", "wrong_length", "extra", "damaged")
+            },
         },
         "merge_gap_s": run.merge_gap_s,
         "resamples": run.resamples,
@@ -60,6 +64,16 @@ def metrics(run: Run) -> dict[str, Any]:
     }
     cleaned: dict[str, Any] = _without_nan(found)
     return cleaned
+
+
+def check_writable(out: Path) -> None:
+    """Makes the folder, and raises RuntimeFault where nothing can be written into it: before hours of measuring."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise RuntimeFault(f"cannot write into {out}: {error.strerror}", advice="check the folder") from error
 
 
 def save(run: Run, out: Path, found: Mapping[str, Any] | None = None) -> None:

@@ -28,6 +28,7 @@ class Coverage:
     unreadable: tuple[str, ...] = ()
     wrong_length: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()  # there, but not annotated; never stops an evaluation
+    damaged: tuple[str, ...] = ()  # evaluated, though some of their frames could not be decoded
 
     @property
     def complete(self) -> bool:
@@ -37,6 +38,25 @@ class Coverage:
         counts = {name.replace("_", " "): getattr(self, name) for name in ("missing", "unreadable", "wrong_length")}
         gaps = ", ".join(f"{len(names)} {name}" for name, names in counts.items() if names)
         return f"{len(self.videos)} of {self.annotated} videos" + (f" ({gaps})" if gaps else "")
+
+    def explained(self, found: Coverage, failed: Mapping[str, str]) -> Coverage:
+        """The same, but that videos which are only missing here are said to be what `found` knows of them, or to be
+        unreadable where they `failed`. Both are of the same annotations."""
+        gone = set(self.missing)
+
+        def of_them(texts: Iterable[str]) -> tuple[str, ...]:
+            return tuple(text for text in texts if any(text.startswith((f"{name} ", f"{name}:")) for name in gone))
+
+        unreadable = (
+            *of_them(found.unreadable),
+            *(f"{name}: {failed[name]}" for name in self.missing if name in failed),
+        )
+        return replace(
+            self,
+            missing=tuple(name for name in self.missing if name in found.missing),
+            unreadable=(*self.unreadable, *unreadable),
+            wrong_length=(*self.wrong_length, *of_them(found.wrong_length)),
+        )
 
     def required(self, *, allow_missing: bool) -> Coverage:
         """Itself, or ConfigError with every gap when there are any that were not allowed or nothing is left."""
@@ -138,7 +158,7 @@ def _match_files(videos: list[Video], files: Mapping[str, list[Path]], count: Ca
             try:
                 frame_counts[video.name] = count(likely[0])
             except VigilError as error:
-                unreadable[video.name] = error.message
+                unreadable[video.name] = f"{video.name}: {error.message}"
     found = match_lengths(videos, frame_counts)
     known = {video.name for video in videos}
     return replace(

@@ -108,6 +108,11 @@ def cautions(report: ReportInput) -> list[str]:
     notes = list(report.quirks)
     if not report.coverage.complete:
         notes.insert(0, f"Partial: only {report.coverage} were evaluated.")
+    if damaged := len(report.coverage.damaged):
+        notes.append(
+            f"{count(damaged, 'video')} had frames that could not be decoded: their windows lie where the file's own "
+            "stamps say, and nothing was judged in between."
+        )
     known = figures["known_frames"].value
     if known < 1:
         notes.append(
@@ -126,6 +131,11 @@ def cautions(report: ReportInput) -> list[str]:
     notes.append(
         "A false alarm is an alert in a normal video. Alerts beside the event of an anomalous video only lower the "
         "precision, as it is rarely certain that what surrounds an event is normal."
+    )
+    notes.append(
+        "False alarms per hour are the alerts that the alert policy told. False alarms per hour at a recall are of no "
+        "policy: they count stretches of score above the highest single threshold that meets so many events, merged "
+        "where close, so they may be few, or none, where the policy alerted often, and the other way round."
     )
     notes.append(
         f"Intervals are 95 %, by drawing whole videos with replacement. Frames become seconds at {report.fps:g} per "

@@ -219,7 +219,7 @@ def _circumstances(report: ReportInput) -> Markup:
     facts = [*report.settings.items(), *((f"{name} version", version) for name, version in report.versions.items())]
     gaps = {
         name: getattr(report.coverage, name.replace(" ", "_"))
-        for name in ("missing", "unreadable", "wrong length", "extra")
+        for name in ("missing", "unreadable", "wrong length", "extra", "damaged")
     }
     return element(
         "section",

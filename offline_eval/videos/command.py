@@ -14,6 +14,7 @@ from offline_eval.videos.plan import Plan, Shard
 from offline_eval.videos.progress import in_words, progress_on
 from offline_eval.videos.run import LocalReplayer, Replayer, Summary, replay_videos
 from offline_eval.videos.scorers import Recipe
+from offline_eval.videos.store import StorePart
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,12 @@ def judge_videos(
         coverage.required(allow_missing=True)
     if not coverage.complete:
         log.warning("only %s can be judged", coverage)
-    with closing(_replayer(recipe, plan or WindowPlan(), workers, ray)) as replayer:
-        summary = replay_videos(dataset, coverage, replayer, out=out, shard=part, progress=progress_on(sys.stderr))
+    with (
+        closing(StorePart(out, part.name)) as locked,  # before a model is loaded
+        closing(_replayer(recipe, plan or WindowPlan(), workers, ray)) as replayer,
+    ):
+        progress = progress_on(sys.stderr)
+        summary = replay_videos(dataset, coverage, replayer, out=out, shard=part, progress=progress, part=locked)
     _tell(summary, out)
     if not (summary.complete or allow_missing):
         count = len(summary.problems)

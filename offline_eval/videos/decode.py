@@ -12,7 +12,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -26,18 +26,15 @@ from offline_eval.datasets.base import Video
 from offline_eval.methods.corevad import segment_pictures
 from offline_eval.methods.vera import offline_windows
 from offline_eval.videos.plan import Plan, RawSegments
-from offline_eval.videos.times import frame_times
+from offline_eval.videos.times import EPOCH_S, PictureTimes, frame_stamps
 from stream.clock import SystemClock
 from stream.rings import PacketRing
 from stream.session import CameraSession, Pace, SessionSettings, SessionStats, StateChange
-from stream.sources.base import EncodedPacket, Picture, StreamInfo
+from stream.sources.base import EncodedPacket, Item, Picture, StreamInfo
 from stream.sources.pyav import PyAvOptions, PyAvSource
-from stream.timing import STAMP_DIGITS, StreamClock
+from stream.timing import STAMP_DIGITS
 
 log = logging.getLogger(__name__)
-
-EPOCH_S = 1_000_000_000.0
-"""The UTC time at which every video begins, so that nothing depends on the day of the replay."""
 
 
 class VideoClock(SystemClock):
@@ -45,6 +42,22 @@ class VideoClock(SystemClock):
 
     def time(self) -> float:
         return EPOCH_S
+
+
+class _VideoSource(PyAvSource):
+    """Tells `times` of each picture right before whoever reads it sees it."""
+
+    def __init__(self, path: Path, options: PyAvOptions, name: str, times: PictureTimes) -> None:
+        super().__init__(str(path), options, camera=name)
+        self._times = times
+
+    def __iter__(self) -> Iterator[Item]:
+        for item in super().__iter__():
+            if isinstance(item, StreamInfo):
+                self._times.interrupt("codec or resolution changed")
+            elif not isinstance(item, EncodedPacket):
+                self._times.push(item.pts_s, sparse=self.keyframes_only)
+            yield item
 
 
 class _Reader(Protocol):
@@ -61,14 +74,17 @@ class VideoReading:
         self.stats = SessionStats(touched_s=time.monotonic())
         self.error: SourceError | None = None  # once `ended`
         self.size_bytes = 0  # of the file, once `ended`
-        self.times_s: Sequence[float] = ()  # when each frame is shown, since the first one; from the first window on
+        self.frames = 0  # of the file, decoded or not; from the first window on
+        self.undecoded = 0  # of those, the ones that the decoder refused; once `ended`
+        self.times = PictureTimes()
         self._stopped = False
         self._reader: _Reader
         path = self._path = Path(video.path or "").resolve()  # a whole path is never taken for a device or a URL
         if isinstance(plan, WindowPlan):
+            source = _VideoSource(path, PyAvOptions(wanted_fps=plan.fps), video.name, self.times)
             self._reader = CameraSession(
                 SessionSettings(video.name, plan, frame_size, pace=Pace.MAX),
-                lambda: PyAvSource(str(path), PyAvOptions(wanted_fps=plan.fps), camera=video.name),
+                lambda: source,
                 packets=PacketRing(0.0, 0),  # no clips are made
                 batcher=batcher,
                 report=self._hear,
@@ -77,12 +93,14 @@ class VideoReading:
                 stats=self.stats,
             )
         else:
-            source = PyAvSource(str(path), PyAvOptions(skip_unreferenced=False), camera=video.name)
+            source = _VideoSource(path, PyAvOptions(skip_unreferenced=False), video.name, self.times)
             if isinstance(plan, RawSegments):
-                self._reader = _SegmentReader(video.name, source, plan, frame_size, batcher, self.stats)
+                self._reader = _SegmentReader(source, self.times, plan, video.name, frame_size, batcher, self.stats)
             else:
-                frames = video.known_frame_count()
-                self._reader = _CentredReader(video.name, source, frames, frame_size, batcher, self.stats)
+                self._reader = _CentredReader(
+                    source, self.times, video.known_frame_count(), video.name, frame_size, batcher, self.stats
+                )
+        self._source = source
         self._thread = threading.Thread(target=self._run, name=f"vigil-video-{video.name}", daemon=True)
 
     def start(self) -> None:
@@ -102,8 +120,11 @@ class VideoReading:
 
     def _run(self) -> None:
         try:
-            self.times_s = frame_times(self._path, self._goes_on)
+            self.times.stamps = frame_stamps(self._path, self._goes_on)
+            self.frames = len(self.times.stamps)
             self._reader.run()
+            if self.error is None and not self._stopped:
+                self.undecoded = self._source.corrupt_packets
             self.size_bytes = self._path.stat().st_size
         except SourceError as error:
             self.error = error
@@ -120,24 +141,23 @@ class VideoReading:
 
 
 class _RawReader(ABC):
-    """Reads every frame of a file; windows are made by the numbers of frames, counted from 0."""
+    """Reads every frame of a file; windows are made by the numbers of its frames, counted from 0."""
 
     def __init__(
         self,
-        name: str,
         source: PyAvSource,
+        times: PictureTimes,
+        name: str,
         frame_size: tuple[int, int],
         batcher: MicroBatcher,
         stats: SessionStats,
     ) -> None:
-        self._name = name
         self._source = source
+        self._times = times  # as the source tells it
+        self._name = name
         self._size = frame_size
         self._batcher = batcher
         self._stats = stats
-        self._times = StreamClock(live=False)
-        self._times.interrupt("the file was opened")
-        self._now_s = 0.0
         self._stopped = False
 
     def run(self) -> None:
@@ -151,7 +171,7 @@ class _RawReader(ABC):
                     self._stats.packets += 1
                 elif not isinstance(item, StreamInfo):
                     self._stats.pictures += 1
-                    self._take(item, self._stats.pictures - 1)
+                    self._take(item, *self._times.newest)
             if not self._stopped:
                 self._finish()
         finally:
@@ -162,18 +182,11 @@ class _RawReader(ABC):
         self._source.close()
 
     @abstractmethod
-    def _take(self, picture: Picture, number: int) -> None: ...
+    def _take(self, picture: Picture, number: int, time_s: float) -> None: ...
 
     @abstractmethod
     def _finish(self) -> None:
         """There are no more pictures."""
-
-    def _time_s(self, picture: Picture) -> float:
-        """Seconds since the video's first picture. A break in the stamps is no break for segments: one goes on."""
-        stamp = self._times.push(picture.pts_s, time.monotonic(), EPOCH_S)
-        if stamp is not None:
-            self._now_s = round(stamp.time_s - EPOCH_S, STAMP_DIGITS)
-        return self._now_s
 
     def _frame(self, number: int, picture: Picture, time_s: float) -> Frame:
         width, height = self._size
@@ -185,40 +198,47 @@ class _RawReader(ABC):
 
 class _SegmentReader(_RawReader):
     """Consecutive segments of raw frames. A segment's pictures are known when it is complete; until then the decoded
-    frames are held, of which only the chosen ones are converted."""
+    frames are held, of which only the chosen ones are converted. One of which no chosen frame could be decoded is left
+    out. A break in the stamps is no break for segments: one goes on."""
 
     def __init__(
         self,
-        name: str,
         source: PyAvSource,
+        times: PictureTimes,
         plan: RawSegments,
+        name: str,
         frame_size: tuple[int, int],
         batcher: MicroBatcher,
         stats: SessionStats,
     ) -> None:
-        super().__init__(name, source, frame_size, batcher, stats)
+        super().__init__(source, times, name, frame_size, batcher, stats)
         self._plan = plan
-        self._held: list[Picture] = []
+        self._index = 0
+        self._held: list[tuple[int, Picture, float]] = []  # of the segment `index`
 
-    def _take(self, picture: Picture, number: int) -> None:
-        self._held.append(picture)
-        if len(self._held) == self._plan.frames:
-            self._offer(number + 1)
+    def _take(self, picture: Picture, number: int, time_s: float) -> None:
+        index = number // self._plan.frames
+        if index > self._index:  # the last ones of the segment before could not be decoded
+            self._offer()
+            self._index = index
+        self._held.append((number, picture, time_s))
+        if number == self._end - 1:
+            self._offer()
 
     def _finish(self) -> None:
-        if self._held:
-            self._offer(self._stats.pictures)
+        self._offer()
 
-    def _offer(self, end: int) -> None:
+    @property
+    def _end(self) -> int:
+        return min((self._index + 1) * self._plan.frames, len(self._times.stamps))
+
+    def _offer(self) -> None:
         held, self._held = self._held, []
-        start = end - len(held)
-        chosen = set(segment_pictures(start, end).tolist())
-        times_s = [self._time_s(picture) for picture in held]
-        frames = tuple(
-            self._frame(start + at, picture, times_s[at]) for at, picture in enumerate(held) if start + at in chosen
-        )
-        length_s = round(times_s[-1] - times_s[0], STAMP_DIGITS)
-        self._batcher.offer(Window(self._name, 0, start // self._plan.frames, frames, length_s), Overflow.BLOCK)
+        chosen = set(segment_pictures(self._index * self._plan.frames, self._end).tolist())
+        frames = tuple(self._frame(*each) for each in held if each[0] in chosen)
+        if frames:
+            length_s = round(held[-1][2] - held[0][2], STAMP_DIGITS)
+            self._batcher.offer(Window(self._name, 0, self._index, frames, length_s), Overflow.BLOCK)
 
 
 class _CentredReader(_RawReader):
@@ -226,21 +246,23 @@ class _CentredReader(_RawReader):
 
     def __init__(
         self,
-        name: str,
         source: PyAvSource,
+        times: PictureTimes,
         frame_count: int,
+        name: str,
         frame_size: tuple[int, int],
         batcher: MicroBatcher,
         stats: SessionStats,
     ) -> None:
-        super().__init__(name, source, frame_size, batcher, stats)
+        super().__init__(source, times, name, frame_size, batcher, stats)
         windows = offline_windows(frame_count).tolist()
         self._windows = deque(enumerate(windows))
         self._wanted = {number for numbers in windows for number in numbers}
         self._frames: dict[int, Frame] = {}  # that coming windows show
 
-    def _take(self, picture: Picture, number: int) -> None:
-        time_s = self._time_s(picture)
+    def _take(self, picture: Picture, number: int, time_s: float) -> None:
+        while self._windows and self._windows[0][1][-1] < number:  # whose last frames could not be decoded
+            self._offer()
         if number in self._wanted:
             self._frames[number] = self._frame(number, picture, time_s)
         while self._windows and self._windows[0][1][-1] <= number:
@@ -253,7 +275,7 @@ class _CentredReader(_RawReader):
     def _offer(self) -> None:
         index, numbers = self._windows.popleft()
         frames = tuple(self._frames[number] for number in numbers if number in self._frames)
-        if frames:  # none are there where the file ends earlier than was said
+        if frames:  # none are there where the file ends earlier than was said, or could not be decoded
             length_s = round(frames[-1].pts_s - frames[0].pts_s, STAMP_DIGITS)
             self._batcher.offer(Window(self._name, 0, index, frames, length_s), Overflow.BLOCK)
         first = self._windows[0][1][0] if self._windows else math.inf

@@ -131,6 +131,7 @@ class Finished(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     pictures: int  # decoded
     bytes: int  # of the video's file
     took_s: float
+    undecoded: int = 0  # frames that the decoder refused: damage in the file
 
 
 Line = Run | WindowRecord | Finished

@@ -6,7 +6,7 @@ no data set's format and no figure.
 
 from __future__ import annotations
 
-import math
+import logging
 import time
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
@@ -22,13 +22,16 @@ from engine.types import Judgement, ModelInfo, Window
 from engine.worker import judge
 from offline_eval.datasets.base import Video
 from offline_eval.datasets.matching import Coverage
-from offline_eval.videos.decode import EPOCH_S, VideoReading
+from offline_eval.videos.batches import MOST_WINDOWS, VideoBatcher
+from offline_eval.videos.decode import VideoReading
 from offline_eval.videos.plan import Plan, Shard, plan_settings
 from offline_eval.videos.progress import Progress
 from offline_eval.videos.records import Finished, Run, WindowRecord
 from offline_eval.videos.scorers import Recipe
-from offline_eval.videos.store import ResponseStore, StoredVideo
-from offline_eval.videos.times import frame_at
+from offline_eval.videos.store import ResponseStore, StoredVideo, StorePart
+from offline_eval.videos.times import EPOCH_S
+
+log = logging.getLogger(__name__)
 
 POLL_S = 0.05  # how often the end of a video is looked for while no window comes
 HUNG_S = 60.0  # a video that gives nothing for so long, with room for more, is given up
@@ -84,6 +87,10 @@ class Summary:
         """Whether every annotated video of this shard has its responses."""
         return self.coverage.complete and not self.failed
 
+    def explain(self, measured: Coverage) -> Coverage:
+        """What was measured of the store, with the reasons for what is missing from it."""
+        return measured.explained(self.coverage, {failed.video: failed.problem for failed in self.failed})
+
     @property
     def problems(self) -> tuple[str, ...]:
         """A line for each video that has none."""
@@ -103,10 +110,12 @@ def replay_videos(
     out: Path,
     shard: Shard = _THE_ONLY_SHARD,
     progress: Progress,
+    part: StorePart | None = None,
 ) -> Summary:
     """Replay the videos that were found (`match` with a folder) and are not yet in the store of folder `out`.
 
-    A video that can't be read is told of in the summary and ends nothing.
+    A video that can't be read is told of in the summary and ends nothing. `part` is the store's file if the caller has
+    it locked already.
     Raises UsageError when `out` holds responses made otherwise, RuntimeFault when it can't be written.
     """
     started_s = time.monotonic()
@@ -114,7 +123,7 @@ def replay_videos(
     replayed: list[str] = []
     failed: list[Failed] = []
     windows = unknown = 0
-    with ResponseStore(out, Run.of(dataset, replayer.info, replayer.settings), shard=shard.name) as store:
+    with ResponseStore(out, Run.of(dataset, replayer.info, replayer.settings), shard=shard.name, part=part) as store:
         left = [video for video in videos if video.name not in store.done]
         with progress, closing(replayer.replay(left, progress)) as outcomes:
             progress.begin(left, resumed=len(videos) - len(left))
@@ -125,6 +134,13 @@ def replay_videos(
                         progress.failed(name, problem)
                     case _:
                         store.add(outcome)
+                        if undecoded := outcome.finished.undecoded:
+                            log.warning(
+                                "%s is damaged: %d of its %d frames could not be decoded",
+                                outcome.name,
+                                undecoded,
+                                outcome.finished.frames,
+                            )
                         replayed.append(outcome.name)
                         windows += len(outcome.windows)
                         unknown += sum(window.score is None for window in outcome.windows)
@@ -147,18 +163,20 @@ class _Open:
 
     reading: VideoReading
     started_s: float
+    served_s: float  # when it last was given room for another window
+    batch: list[Window] = field(default_factory=list)
     windows: list[WindowRecord] = field(default_factory=list)
 
     def add(self, window: Window, judgement: Judgement, took_s: float) -> None:
         meta = WindowMeta.of(window)
         meta = replace(meta, time_s=meta.time_s - EPOCH_S)
-        self.windows.append(WindowRecord.of(meta, frame_at(self.reading.times_s, meta.time_s), judgement, took_s))
+        self.windows.append(WindowRecord.of(meta, self.reading.times.frame_at(meta.time_s), judgement, took_s))
 
 
 class LocalReplayer:
     """Fulfils `Replayer` in this process: one scorer, and `workers` videos that are decoded ahead of it at a time.
 
-    Each of them has at most a few windows waiting and is held back then.
+    Each of them has at most two batches of windows waiting and is held back then.
     """
 
     def __init__(self, recipe: Recipe, plan: Plan, *, workers: int = 2) -> None:
@@ -181,8 +199,8 @@ class LocalReplayer:
         self._scorer.close()
 
     def replay(self, videos: Sequence[Video], progress: Progress) -> Generator[Outcome, None, None]:
-        max_batch = self._recipe.max_batch or self._scorer.max_batch
-        batcher = MicroBatcher(max_batch=max_batch, staleness_s=math.inf, monotonic=time.monotonic)
+        size = min(self._recipe.max_batch or self._scorer.max_batch, MOST_WINDOWS)
+        batcher = VideoBatcher(size)
         waiting = deque(videos)
         under_way: dict[str, _Open] = {}
         try:
@@ -191,9 +209,14 @@ class LocalReplayer:
                     video = waiting.popleft()
                     self._recipe.introduce(self._scorer, video.name)
                     reading = VideoReading(video, self._plan, self._scorer.frame_size, batcher)
-                    under_way[video.name] = _Open(reading, time.monotonic())
+                    under_way[video.name] = _Open(reading, time.monotonic(), time.monotonic())
                     reading.start()
-                self._score(batcher.take(POLL_S), batcher, under_way)
+                for window in batcher.take(POLL_S):
+                    if each := under_way.get(window.camera):  # else it was given up
+                        each.served_s = time.monotonic()
+                        each.batch.append(window)
+                        if len(each.batch) == size:
+                            self._score(each)
                 for name, each in list(under_way.items()):
                     progress.reading(name, each.reading.stats.packets)
                     if outcome := self._outcome(each, batcher):
@@ -208,26 +231,19 @@ class LocalReplayer:
             for each in under_way.values():
                 each.reading.join(STOP_S)
 
-    def _score(self, windows: list[Window], batcher: MicroBatcher, under_way: dict[str, _Open]) -> None:
-        if not windows:
-            return
+    def _score(self, each: _Open) -> None:
+        windows, each.batch = each.batch, []
         started_s = time.monotonic()
         judgements = judge(self._scorer, windows)
-        took_s = (time.monotonic() - started_s) / len(windows)
+        took_s = (time.monotonic() - started_s) / max(1, len(windows))
         for window, judgement in zip(windows, judgements, strict=True):
-            window.release()
-            batcher.settle(window, unknown=judgement.score is None)
-            if window.camera in under_way:  # else it was given up
-                under_way[window.camera].add(window, judgement, took_s)
+            each.add(window, judgement, took_s)
 
     def _outcome(self, each: _Open, batcher: MicroBatcher) -> Outcome | None:
-        """What became of a video whose windows have all been judged; None while there may be more of them.
-
-        To be asked when no window is in hand.
-        """
+        """What became of a video; None while there may be more windows of it. Judges its last ones."""
         reading, name = each.reading, each.reading.video.name
         if not reading.ended:
-            silent_s = time.monotonic() - reading.stats.touched_s
+            silent_s = time.monotonic() - max(reading.stats.touched_s, each.served_s)
             if silent_s < HUNG_S or batcher.pending(name):
                 return None
             reading.stop()  # its thread may be in native code for ever
@@ -236,7 +252,16 @@ class LocalReplayer:
             return None
         if reading.error is not None:
             return Failed(name, str(reading.error))
+        if each.batch:
+            self._score(each)
         took_s = round(time.monotonic() - each.started_s, 3)
-        frames, pictures = len(reading.times_s), reading.stats.pictures
-        finished = Finished(name, len(each.windows), frames, pictures, reading.size_bytes, took_s)
+        finished = Finished(
+            name,
+            len(each.windows),
+            reading.frames,
+            reading.stats.pictures,
+            reading.size_bytes,
+            took_s,
+            reading.undecoded,
+        )
         return StoredVideo(finished, tuple(each.windows))

@@ -49,22 +49,40 @@ class _Part:
     end: int = 0
 
 
-class ResponseStore:
-    """The store in `folder`, open for adding to one of its files. Used from one thread, by one process at a time.
+class StorePart:
+    """One file of the store in `folder`, locked for this process. Raises UsageError when another one has it."""
 
-    Raises UsageError when `run` differs from that of the responses already there, or when another process adds to
-    the same file; RuntimeFault for a file that is damaged other than at its end.
-    """
-
-    def __init__(self, folder: Path, run: Run, *, shard: str = "") -> None:
+    def __init__(self, folder: Path, shard: str = "") -> None:
         self.path = folder / (f"{NAME}.{shard}{SUFFIX}" if shard else f"{NAME}{SUFFIX}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("ab")
+            self.file = self.path.open("ab")
         except OSError as error:
             raise RuntimeFault(f"cannot write {self.path}: {error.strerror or error}") from error
         try:
-            self._lock()
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it whatever ends the process
+        except OSError as error:
+            self.close()
+            raise UsageError(
+                f"another process writes to {self.path}", advice="give each its own --shard or --out"
+            ) from error
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class ResponseStore:
+    """The store in `folder`, open for adding to one of its files. Used from one thread, by one process at a time.
+
+    `part` is that file where it is locked already; the store closes it. Raises UsageError when `run` differs from that
+    of the responses already there, or when another process adds to the same file; RuntimeFault for a file that is
+    damaged other than at its end.
+    """
+
+    def __init__(self, folder: Path, run: Run, *, shard: str = "", part: StorePart | None = None) -> None:
+        part = part or StorePart(folder, shard)
+        self.path, self._file = part.path, part.file
+        try:
             self.done = self._begin(folder, run)
         except BaseException:
             self._file.close()
@@ -87,14 +105,6 @@ class ResponseStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it whatever ends the process
-        except OSError as error:
-            raise UsageError(
-                f"another process writes to {self.path}", advice="give each its own --shard or --out"
-            ) from error
 
     def _begin(self, folder: Path, run: Run) -> set[str]:
         """Check every part, cut off this part's torn end, and say which videos are done."""

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -113,11 +115,14 @@ def replay(
         from offline_eval.procedures import ONLINE, check_method
         from offline_eval.replay import illustrated
         from offline_eval.replay import replay as run_replay
-        from offline_eval.results import metrics, save
+        from offline_eval.results import check_writable, metrics, save
         from offline_eval.videos.command import judge_videos
 
         check_method(method)
         files: dict[str, Path] = {}
+        summary = None
+        if out is not None:
+            check_writable(out)
         if videos is not None:
             if out is None:
                 raise UsageError("videos are judged into a folder", advice="give --out DIR")
@@ -146,6 +151,8 @@ def replay(
         elif config and method != ONLINE:
             raise UsageError(f"{method} takes no --config", advice="it is for --method online, or to judge --videos")
         material = _material(dataset, annotations, responses or [], ends, fps, allow_missing, features)
+        if summary is not None:
+            material = dataclasses.replace(material, coverage=summary.explain(material.coverage))
         procedure = _procedure(method, material, vectors, config)
         run = illustrated(run_replay(material, procedure, resamples=resamples), files)
         found = metrics(run)
@@ -169,9 +176,10 @@ def compare(
     if as_json:
         typer.echo(json.dumps({name: _difference(each) for name, each in differences.items()}))
         return 0
-    typer.echo(f"{'B - A':<32} {'difference':>11}  {'95 % interval':^21}  {'p':>6}")
+    typer.echo(f"{'B - A':<32} {'difference':>11}  {'95 % interval':^21}  {'p':>9}")
     for name, each in differences.items():
-        typer.echo(f"{name:<32} {each.value:>+11.4f}  {each.low:>+10.4f} {each.high:>+10.4f}  {each.p:>6.3f}")
+        value, low, high, p = (_written(*said) for said in _compared(each))
+        typer.echo(f"{name:<32} {value:>11}  {low:>10} {high:>10}  {p:>9}")
     return 0
 
 
@@ -197,12 +205,13 @@ def tune(
 ) -> int:
     """Choose the parameters of `online` by cross-validation and write them as a file for vigil watch -c."""
     with needs_extra():
-        from offline_eval.results import metrics, save
+        from offline_eval.results import check_writable, metrics, save
         from offline_eval.tuned import configuration, out_of_fold_run, spread
         from offline_eval.tuning import PARTS, Search
         from offline_eval.tuning import tune as run_tune
         from offline_eval.vectors import read_vectors
 
+        check_writable(out)
         material = _material(dataset, annotations, responses, ends, fps, allow_missing)
         encoder = read_vectors(vectors) if vectors else None
         wanted = tuple(PARTS if encoder else ()) if parts is None else tuple(part for part in parts.split(",") if part)
@@ -286,6 +295,14 @@ def _sentences(watch: WatchConfig, judged_with: str) -> TextEncoder | None:
             advice="give --config with the same clip.model and clip.weights, or with clip.weights off",
         )
     return RememberingEncoder(make_aligner(watch.clip))
+
+
+def _compared(each: Difference) -> list[tuple[float, str]]:
+    return [(each.value, "+.4f"), (each.low, "+.4f"), (each.high, "+.4f"), (each.p, ".3f")]
+
+
+def _written(value: float, how: str) -> str:
+    return "undefined" if math.isnan(value) else f"{value:{how}}"
 
 
 def _difference(each: Difference) -> dict[str, float | None]:

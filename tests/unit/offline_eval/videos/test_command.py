@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from engine.errors import ConfigError, RuntimeFault, UsageError
+from engine.scorer import Scorer
 from offline_eval.videos.command import judge_videos
 from offline_eval.videos.plan import RawSegments
-from offline_eval.videos.store import read_run, read_videos
+from offline_eval.videos.scorers import Recipe
+from offline_eval.videos.store import StorePart, read_run, read_videos
 from tests.unit.offline_eval.videos.made import folder_of, motion
 
 
@@ -74,3 +77,13 @@ def test_an_empty_folder_is_an_error_that_names_every_video(labels: Path, tmp_pa
 def test_no_worker_is_no_replay(labels: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="0 workers"):
         judge_videos("ucf-crime", labels, tmp_path, motion(), out=tmp_path / "out", workers=0)
+
+
+def test_a_busy_store_is_refused_before_a_model_is_loaded(labels: Path, tmp_path: Path) -> None:
+    folder_of(tmp_path / "videos", Fire001_x264=2)
+
+    def load() -> Scorer:
+        raise AssertionError("a model was loaded")
+
+    with closing(StorePart(tmp_path / "out")), pytest.raises(UsageError, match="another process"):
+        judge_videos("ucf-crime", labels, tmp_path / "videos", Recipe(load), out=tmp_path / "out", allow_missing=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ import offline_eval.videos.run as run_module
 from engine.errors import UsageError
 from engine.motion import MotionScorer
 from engine.scripted import Answer, ScriptedScorer
-from engine.types import Window
+from engine.types import Judgement, Window
 from engine.windows import WindowPlan
 from offline_eval.datasets.base import Video
 from offline_eval.datasets.matching import Coverage, match
@@ -74,6 +75,25 @@ def test_as_many_videos_as_workers_at_a_time_give_the_same_as_one(tmp_path: Path
     found = without_timings(tmp_path / "1")
     assert found == without_timings(tmp_path / "3")
     assert any(window.score is not None for video in read_videos(tmp_path / "1") for window in video.windows)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_is_in_a_batch_depends_on_no_timing(workers: int, tmp_path: Path) -> None:
+    batches: list[list[tuple[str, int]]] = []
+
+    class Noting(ScriptedScorer):
+        def score(self, windows: Sequence[Window]) -> Sequence[Judgement]:
+            batches.append([(window.camera, window.index) for window in windows])
+            return super().score(windows)
+
+    coverage = folder_of(tmp_path / "videos", a=10, b=9, c=11)
+    recipe = Recipe(lambda: Noting(lambda _window: 0.5, max_batch=4))
+    replay(coverage, tmp_path / "out", recipe, workers=workers)
+    assert sorted(batches) == [
+        [(name, index) for index in range(start, min(start + 4, length))]
+        for name, length in (("a", 10), ("b", 9), ("c", 11))
+        for start in range(0, length, 4)
+    ]
 
 
 def test_a_second_replay_does_only_what_is_left(tmp_path: Path) -> None:

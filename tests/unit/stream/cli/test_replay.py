@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.errors import RuntimeFault
 from offline_eval.material import read_sentences
+from offline_eval.results import check_writable
 from offline_eval.vectors import write_vectors
 from stream.cli import run
+from stream.cli.replay import _written
 from stream.config import load
 from tests.unit.engine.sentences import WordEncoder
 from tests.unit.offline_eval.made import write_benchmark
@@ -162,3 +165,14 @@ def test_vera_is_measured_from_its_initial_scores_and_features(
     videos = ["--videos", str(tmp_path), "--out", str(tmp_path / "out")]
     assert run(["replay", *benchmark[:3], *videos, *method]) == 2
     assert "--features has no use" in capsys.readouterr().err
+
+
+def test_a_difference_that_is_undefined_is_said_in_words() -> None:
+    assert _written(float("nan"), "+.4f") == "undefined"
+    assert _written(0.25, "+.4f") == "+0.2500"
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(RuntimeFault, match="cannot write into"):
+        check_writable(tmp_path / "out")

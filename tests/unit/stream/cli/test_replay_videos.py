@@ -83,7 +83,8 @@ def test_a_broken_video_stops_no_other_and_is_left_out_when_that_is_allowed(
     assert sorted(video.name for video in read_videos(tmp_path / "out")) == ["Abuse%20?3", "Fire #1 ünï"]
     assert run([*command, "--allow-missing"]) == 0
     found = printed(capsys)
-    assert (found["videos"], found["coverage"]["missing"]) == (2, ["Normal 2"])
+    assert (found["videos"], found["coverage"]["missing"]) == (2, [])
+    assert [text.partition(":")[0] for text in found["coverage"]["unreadable"]] == ["Normal 2"]
 
 
 def test_shards_are_judged_apart_and_measured_together(
