@@ -1,8 +1,8 @@
 """Cameras that fail again and again under a real `vigil watch`: noticed in time, back by themselves, nothing left.
 
-They are the fake RTSP cameras of the tests. Each plays longer than it takes to count as steady, then fails in one of
-the ways below, and answers the next call well. In the end each fails once more while it is called. What happened is
-taken from the feed: from the moment of the fault until Vigil tells it, and until it tells that pictures come again.
+They are the fake RTSP cameras of the tests. Each plays longer than it takes to count as steady, then fails in one way
+or another, and answers the next call well. In the end each fails once more while it is called. What happened is taken
+from the feed: from the moment of the fault until Vigil tells it, and until it tells that pictures come again.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.measures import Measure
+from benchmarks.soak_faults import FAULTS, OPENINGS
 from benchmarks.vitals import Vitals, flatness, percentile, slope, vitals
 from benchmarks.watching import watching
 from engine.errors import FeedError
 from stream.feed import Kind, Received, StatusMessage, subscribe
-from tests.integration.fake_rtsp import FPS, Call, FakeCamera, Talk, camera
+from tests.integration.fake_rtsp import FPS, Call, FakeCamera, camera
 
 LOOK_S = 0.5
 BACK_WITHIN_S = 60.0
@@ -49,88 +50,6 @@ class Extent:
 
 
 QUICK = Extent(20, 20, (1.0, 2.0), 2.0, {"stall": "2s", "open_timeout": "4s"})
-
-
-def _hang_up(_call: Call) -> None:
-    pass
-
-
-def _send_garbage(call: Call) -> None:
-    while True:
-        call.send(random.Random(1).randbytes(4096))
-        time.sleep(0.01)
-
-
-def _send_garbage_in_packets(call: Call) -> None:
-    """Whole packets of the right length, whose contents mean nothing."""
-    while True:
-        call.send(b"$\0\x04\x00" + random.Random(1).randbytes(1024))
-        time.sleep(0.01)
-
-
-def _send_too_long_a_packet(call: Call) -> None:
-    call.send(b"$\0\x00\x04" + bytes(5000))
-    call.say_nothing()
-
-
-def _send_too_short_a_packet(call: Call) -> None:
-    call.send(b"$\0\xff\xff" + bytes(100))
-    call.say_nothing()
-
-
-# What a camera does after it has played for a while.
-FAULTS: Mapping[str, Talk] = {
-    "hangs up": _hang_up,
-    "falls silent": Call.say_nothing,
-    "sends garbage": _send_garbage,
-    "sends garbage in packets": _send_garbage_in_packets,
-    "sends a packet that is longer than told": _send_too_long_a_packet,
-    "sends a packet that is shorter than told": _send_too_short_a_packet,
-}
-
-
-def _silent_after(method: str) -> Talk:
-    def talk(call: Call) -> None:
-        if method:
-            call.serve(method)
-        call.say_nothing()
-
-    return talk
-
-
-def _describe(length: int) -> Talk:
-    def talk(call: Call) -> None:
-        call.serve("OPTIONS")
-        call.request()
-        call.reply(b"v=0\r\n", "Content-Type: application/sdp\r\n", length=length)
-        call.say_nothing()
-
-    return talk
-
-
-def _endless(line: bytes) -> Talk:
-    def talk(call: Call) -> None:
-        call.request()
-        call.send(b"RTSP/1.0 200 OK\r\n")
-        while True:
-            call.send(line)
-            time.sleep(0.001)
-
-    return talk
-
-
-# What it does when it is called.
-OPENINGS: Mapping[str, Talk] = {
-    "silent when called": _silent_after(""),
-    "silent after OPTIONS": _silent_after("OPTIONS"),
-    "silent after DESCRIBE": _silent_after("DESCRIBE"),
-    "silent after SETUP": _silent_after("SETUP"),
-    "silent after PLAY": _silent_after("PLAY"),
-    "an answer shorter than told": _describe(2_000_000_000),
-    "an answer of negative length": _describe(-5),
-    "endless headers": _endless(b"X-Filler: nothing to see here\r\n" * 500),
-    "an endless line": _endless(b"x" * 65536),
-}
 
 
 @dataclass(frozen=True, slots=True)

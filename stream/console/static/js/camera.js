@@ -195,7 +195,7 @@ function showCamera(main, name, { store, stream }, signal) {
     return [
       clock(time),
       point.held || point.score === null
-        ? `unknown${point.reason ? `: ${point.reason}` : ""}; the last score is held`
+        ? `unknown${point.reason ? `: ${point.reason}` : ""}${point.score === null ? "" : "; the last score is held"}`
         : `${scoreOf(point.score)}, this window ${scoreOf(point.raw)}`,
       event ? `${severityOf(event)} since ${clock(event.start_time)}` : null,
       said,
