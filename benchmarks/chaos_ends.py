@@ -49,7 +49,12 @@ def receiver(out: Lines, port: str) -> None:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            out.add(self.rfile.read(int(self.headers["Content-Length"])))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # who sent it was killed meanwhile, and sends it again
+                self.close_connection = True
+                return
+            out.add(body)
             self.send_response(204)
             self.end_headers()
 
