@@ -1,4 +1,4 @@
-"""InternVL2's architectures with random weights, and how much arithmetic they take. Reads no file.
+"""InternVL2's architectures with random weights. Reads no file.
 
 How long a pass takes depends on its shapes and not on what the weights say, but that zeros are computed faster: so the
 weights are random and replies are gibberish, which never ends of itself.
@@ -118,24 +118,3 @@ class WordTokenizer(Tokenizer):
 
     def id_of(self, token: str) -> int:
         return self._ids[token]
-
-
-def vision_flop(config: Config) -> float:
-    """Of one frame, from its pixels to what the language model sees."""
-    width, inner, layers = (config.vision[name] for name in ("hidden_size", "intermediate_size", "num_hidden_layers"))
-    patches = (config.image_size_px // config.vision["patch_size"]) ** 2
-    tokens = patches + 1
-    embedding = 2 * patches * 3 * config.vision["patch_size"] ** 2 * width
-    layer = 2 * tokens * (4 * width**2 + 2 * width * inner) + 4 * tokens**2 * width
-    text_width = config.text["hidden_size"]
-    projector = 2 * config.tokens_per_tile * (4 * width * text_width + text_width**2)
-    return float(embedding + layers * layer + projector)
-
-
-def language_flop(config: Config, before: int, tokens: int) -> float:
-    """Of so many tokens of one window that see `before` others and those of their own that come earlier."""
-    width, inner, layers = (config.text[name] for name in ("hidden_size", "intermediate_size", "num_hidden_layers"))
-    kv_width = width // config.text["num_attention_heads"] * config.text["num_key_value_heads"]
-    matrices = 2 * tokens * (2 * width**2 + 2 * width * kv_width + 3 * width * inner)
-    looks = 4 * width * (tokens * before + tokens * (tokens + 1) / 2)
-    return float(layers * (matrices + looks))

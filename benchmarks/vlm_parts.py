@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -13,27 +13,24 @@ import torch
 
 from benchmarks.measures import Measure
 from benchmarks.vlm_cameras import Seen, most_in_real_time, watch
-from benchmarks.vlm_model import language_flop, vision_flop
+from benchmarks.vlm_limits import limits, measured_rates, window_flop
 from benchmarks.vlm_ways import (
-    SECOND,
     SHARES_WITH,
     TEN_SECONDS,
     Film,
     Published,
     Way,
-    matrix_flop_s,
     ratio,
     stages,
     take_turns,
+    timed,
 )
 from engine.internvl2.config import Config
 from engine.internvl2.explainer import BOXES_TOKENS
 from engine.internvl2.load import InternVL2
-from engine.internvl2.reading import prompt_of
 from engine.internvl2.scorer import InternVL2Scorer, InternVL2Settings
-from engine.prompts.texts import prompt_text
-from engine.scorer import Request
-from engine.scoring import USUAL, Scoring, Wording, questions
+from engine.scorer import Explanation, Request
+from engine.scoring import USUAL, Scoring
 from engine.types import Definition, Judgement, Window
 
 REPLY_TOKENS = 45  # of a reply with its verdict, which the published way writes for each window
@@ -99,7 +96,7 @@ def throughput(bench: Bench) -> tuple[list[Measure], float]:
                 own.define(camera, DEFINITIONS[:count])
             ways[f"{scoring} {count}"] = Way(partial(_judge, own), cameras)
     ways["alone"] = Way(partial(_judge, bench.scorer()), _names("alone", 1))
-    matrix = matrix_flop_s(bench.internvl2.model.dtype, bench.device, side=extent.matrix_side)
+    rates = measured_rates(bench.internvl2.model.dtype, bench.device, matrix_side=extent.matrix_side)
     took = bench.turns(ways)
     measures = [Measure("the published way: windows judged", 1 / median(took["published"]), "windows/s")]
     for scoring in Scoring:
@@ -123,13 +120,12 @@ def throughput(bench: Bench) -> tuple[list[Measure], float]:
         ]
     one = took["likelihood 1"]
     weighed_s = median(one)
-    flop = _window_flop(bench)
+    share = window_flop(bench.internvl2, bench.config) / weighed_s / rates.flop_s
     measures += [
         Measure("likelihood, a single window at a time", 1000 * median(took["alone"]), "ms"),
         Measure("likelihood: time of a window alone / in a batch", ratio(took["alone"], one), "x"),
-        Measure("a large matrix product", matrix / 1e12, "TFLOP/s"),
-        Measure("arithmetic of a window: vision and prompt", flop / 1e12, "TFLOP"),
-        Measure("likelihood: share of the matrix product's rate", 100 * flop / weighed_s / matrix, "%", 55.0, True),
+        *limits(bench.internvl2, bench.config, rates, REPLY_TOKENS),
+        Measure("likelihood: share of the matrix product's rate", 100 * share, "%", 55.0, True),
     ]
     return measures, 1 / weighed_s
 
@@ -204,7 +200,19 @@ def explanations(bench: Bench) -> list[Measure]:
                 1.5 if count == 8 and not boxes else None,
             )
         )
-    return measures
+    events = _names("stepped", bench.extent.events)
+    longest = [
+        max(_steps_s(bench, own, [bench.film.window(event, number) for event in events]))
+        for number in range(bench.extent.rounds)
+    ]
+    return [
+        *measures,
+        Measure(
+            f"explaining {_number(len(events), 'event')}: the longest step, which scores wait for",
+            1000 * median(longest),
+            "ms",
+        ),
+    ]
 
 
 def cameras(bench: Bench, windows_s: float, tell: Callable[[str], None]) -> list[Measure]:
@@ -290,6 +298,16 @@ def _explain(own: InternVL2Scorer, windows: Sequence[Window], *, boxes: bool) ->
         raise RuntimeError("a window has no explanation")
 
 
+def _steps_s(bench: Bench, own: InternVL2Scorer, windows: Sequence[Window]) -> list[float]:
+    """Seconds that each step of explaining takes."""
+    steps = own.explain([Request(window, USUAL, 0.8) for window in windows])
+    took: list[float] = []
+    done: list[Mapping[int, Explanation] | None] = []
+    while None not in done:
+        took.append(timed(lambda: done.append(next(steps, None)), bench.device))
+    return took
+
+
 def _encoded(bench: Bench, work: Callable[[], object]) -> int:
     """How many frames go through the vision tower meanwhile."""
     counts: list[int] = []
@@ -303,12 +321,3 @@ def _encoded(bench: Bench, work: Callable[[], object]) -> int:
     finally:
         hook.remove()
     return sum(counts)
-
-
-def _window_flop(bench: Bench) -> float:
-    """Of all frames, and of what a window's prompt has after the beginning that is always the same."""
-    frames = SECOND.frames
-    text = prompt_of(bench.internvl2, prompt_text("task"), frames, questions(Scoring.LIKELIHOOD, Wording())[0])
-    ids = bench.internvl2.tokenizer.encode(text)
-    before = ids.index(bench.internvl2.image_token_id)
-    return frames * vision_flop(bench.config) + language_flop(bench.config, before, len(ids) - before)

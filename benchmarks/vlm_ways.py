@@ -13,9 +13,9 @@ import torch
 
 from engine import types
 from engine.internvl2.attention import use_attention
-from engine.internvl2.device import at_work
-from engine.internvl2.features import uploaded
+from engine.internvl2.device import at_work, uploaded
 from engine.internvl2.load import InternVL2
+from engine.internvl2.norms import use_fused_norms
 from engine.internvl2.pixels import normalised
 from engine.internvl2.reading import Reading, prompt_of
 from engine.prompts.texts import prompt_text
@@ -25,7 +25,6 @@ from engine.windows import WindowPlan
 
 SECOND = WindowPlan()  # the last second, every second: each of its 8 frames is in no other window
 TEN_SECONDS = WindowPlan(fps=3.75, length_s=10.0, stride_s=0.533)  # each frame is in four windows
-MATRIX_S = 1.0
 SHARES_WITH = 5  # that many windows ago was the first one that a window of these shares frames with
 
 
@@ -98,20 +97,27 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
 
 class Published:
     """The published way: window by window, pixels made with Pillow on the CPU, and the whole reply written by
-    transformers' own `generate`, which keeps keys and values while it writes and nothing from window to window."""
+    transformers' own `generate`, which keeps keys and values while it writes and nothing from window to window.
+
+    To be made before anything else changes the language model's ways: transformers' own are remembered.
+    """
 
     def __init__(self, internvl2: InternVL2, reply_tokens: int) -> None:
         self._internvl2 = internvl2
         self._reply_tokens = reply_tokens
+        self._language = internvl2.model.model.language_model
+        self._norms = {name: module for name, module in self._language.named_modules() if name.endswith("norm")}
 
     def judge(self, windows: Sequence[Window]) -> list[str]:
-        language = self._internvl2.model.model.language_model
-        language.set_attn_implementation("sdpa")
+        self._language.set_attn_implementation("sdpa")
+        for name, norm in self._norms.items():
+            self._language.set_submodule(name, norm)
         try:
             with torch.inference_mode():
                 return [self._reply(window) for window in windows]
         finally:
-            use_attention(language)
+            use_attention(self._language)
+            use_fused_norms(self._language)
 
     def _reply(self, window: Window) -> str:
         internvl2 = self._internvl2
@@ -167,12 +173,3 @@ def stages(
         for _ in range(rounds + 1):
             all_stages()
     return {name: each[1:] for name, each in took.items()}
-
-
-def matrix_flop_s(dtype: torch.dtype, device: torch.device, *, side: int) -> float:
-    """How fast large matrix products are computed when the device has warmed up."""
-    one, other = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    took: list[float] = []
-    while sum(took) < MATRIX_S:
-        took.append(timed(lambda: one @ other, device))
-    return 2.0 * side**3 / median(took[len(took) // 2 :])

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from engine.types import Judgement
+
 LONGEST_SENTENCE = 300  # characters; a model that does not stop is cut here
 
 _FENCE = re.compile(r"```[a-z]*", re.IGNORECASE)
@@ -36,6 +38,14 @@ def parse_reply(text: str) -> Reply:
     if _VERDICT.match(rest):
         return Reply(None, None)
     return Reply(said[1].lower() == "anomalous", sentence_of(rest))
+
+
+def judgement_of(text: str) -> Judgement:
+    """A reply's verdict as a score, 1 or 0, with its sentence."""
+    reply = parse_reply(text)
+    if reply.anomalous is None:
+        return Judgement.unknown("the model's reply has no verdict")
+    return Judgement(float(reply.anomalous), text=reply.sentence)
 
 
 def sentence_of(text: str) -> str | None:

@@ -118,6 +118,11 @@ def rest_of_reply(wording: Wording, *, anomalous: bool) -> Question:
     return Question(wording.ask("verdict"), f"{FENCE}{said} scenes.\n")
 
 
+def explanation(wording: Wording, score: float, said: Sequence[str] = ()) -> Question:
+    """Asks for a sentence that fits a window's score; where something was `said` of the event before, for a summary."""
+    return summary(wording, said) if said else rest_of_reply(wording, anomalous=score >= 0.5)
+
+
 def summary(wording: Wording, said: Sequence[str]) -> Question:
     """Asks for one sentence that sums up an event, of which `said` was said before, oldest first."""
     return Question(wording.ask("summary", said=_harmless(" ".join(said))))

@@ -13,7 +13,7 @@ from torch.nn import functional
 from engine.errors import ScorerError
 from engine.frame_cache import FrameCache
 from engine.internvl2.budget import TokenBudget
-from engine.internvl2.device import at_work
+from engine.internvl2.device import at_work, uploaded
 from engine.memory import Floats
 from engine.types import Frame, Vector, Window
 
@@ -105,11 +105,8 @@ class ClipAligner:
         return [seen[place] for place in range(len(frames))]
 
     def _see_together(self, frames: Sequence[Frame]) -> list[Vector]:
-        images = torch.from_numpy(np.stack([frame.image for frame in frames]))  # [N, H, W, 3] uint8
         with at_work():
-            if self._device.type == "cuda":
-                images = images.pin_memory()
-            pixels = prepared(images.to(self._device, non_blocking=True), self._preparation)
+            pixels = prepared(uploaded([frame.image for frame in frames], self._device), self._preparation)
             return _unit_rows(self._clip.encode_image(pixels.to(self._dtype)))
 
     def _read(self, texts: Sequence[str]) -> list[Vector]:

@@ -1,14 +1,16 @@
-"""What holds around every pass on a device, and what the loss of the device is called. Knows no model."""
+"""What holds around every pass on a device, how pictures get there, and what its loss is called. Knows no model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 from engine.errors import DeviceLostError
 from engine.internvl2.files import one_line
+from engine.types import Image
 
 _LOST = "CUDA error"  # how torch begins what CUDA says; after nearly all of it no pass goes well any more
 _MEMORY = ("out of memory", "ALLOC_FAILED")  # but after these
@@ -35,6 +37,13 @@ def at_work() -> Iterator[None]:
         ) from error
     finally:
         torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+def uploaded(images: Sequence[Image], device: torch.device) -> torch.Tensor:
+    """Pictures of one size as uint8 [N, H, W, 3] on the device, copied but once before they go there."""
+    batch = torch.empty((len(images), *images[0].shape), dtype=torch.uint8, pin_memory=device.type == "cuda")
+    np.stack(images, out=batch.numpy())
+    return batch.to(device, non_blocking=True)
 
 
 def _is_lost(error: RuntimeError) -> bool:

@@ -10,9 +10,10 @@ from engine.grounding import parse_boxes
 from engine.internvl2.budget import TokenBudget
 from engine.internvl2.features import FrameFeatures
 from engine.internvl2.reading import Reading
+from engine.internvl2.seen import joined
 from engine.replies import sentence_of
 from engine.scorer import Explanation, Request
-from engine.scoring import Question, Wording, rest_of_reply, summary, whereabouts
+from engine.scoring import Question, Wording, explanation, whereabouts
 from engine.types import Window
 
 SENTENCE_TOKENS = 48  # at most; "one short sentence" takes about 20
@@ -22,7 +23,7 @@ Asked = tuple[Window, Question]
 
 
 class Explainer:
-    """Explains in steps of one pass over windows, or of a few written tokens; nothing stays behind in `features`."""
+    """Explains in steps of one window read, or a few tokens written; nothing stays behind in `features`."""
 
     def __init__(
         self, reading: Reading, features: FrameFeatures, budget: TokenBudget, questions: tuple[str, ...]
@@ -34,7 +35,10 @@ class Explainer:
 
     def explain(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Explanation]]:
         """What each step finished, by the requests' places: sentences first, then those with boxes."""
-        asked = {place: (request.window, self._question(request)) for place, request in enumerate(requests)}
+        asked = {
+            place: (request.window, explanation(self._wording(request), request.score, request.said))
+            for place, request in enumerate(requests)
+        }
         located: dict[int, str] = {}
         for step in self._replies(asked, SENTENCE_TOKENS):
             finished: dict[int, Explanation] = {}
@@ -49,11 +53,8 @@ class Explainer:
         for step in self._replies(asked, BOXES_TOKENS):
             yield {place: Explanation(located[place], boxes=parse_boxes(reply)) for place, reply in step.items()}
 
-    def _question(self, request: Request) -> Question:
-        wording = Wording(request.definition, self._questions)
-        if request.said:
-            return summary(wording, request.said)
-        return rest_of_reply(wording, anomalous=request.score >= 0.5)
+    def _wording(self, request: Request) -> Wording:
+        return Wording(request.definition, self._questions)
 
     def _replies(self, asked: Mapping[int, Asked], most_tokens: int) -> Iterator[dict[int, str]]:
         """The replies that each step finished, by the keys of what was asked."""
@@ -67,12 +68,16 @@ class Explainer:
                 yield {place: reply for reply, place in zip(replies, places, strict=False)}
 
     def _reply(self, batch: Sequence[Asked], most_tokens: int) -> Iterator[Sequence[str]]:
-        """Windows of equally many frames: one step to read them, and then those of the writing."""
-        windows = [window for window, _ in batch]
+        """Windows of equally many frames: each is read in a step of its own, and then all replies are written together.
+
+        One window keeps a device about as busy as several do, and others wait no longer than it takes.
+        """
+        parts = []
+        for window, _ in batch:
+            parts.append(self._reading.see(self._features.of([window], keep=False), len(window.frames)))
+            yield ()
         questions = [question for _, question in batch]
-        seen = self._reading.see(self._features.of(windows, keep=False), len(windows[0].frames))
-        yield ()
-        yield from self._reading.writing(seen, range(len(batch)), questions, most_tokens)
+        yield from self._reading.writing(joined(parts), range(len(batch)), questions, most_tokens)
 
 
 def _worst(request: Request) -> Window:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from engine.frame_cache import FrameCache
+from engine.internvl2.device import uploaded
 from engine.internvl2.load import InternVL2
 from engine.internvl2.pixels import normalised
-from engine.types import Frame, Image, Window
+from engine.types import Frame, Window
+
+AT_ONCE = 32  # frames in one pass: while a device works on them, the next ones are copied
 
 
 class FrameFeatures:
@@ -44,18 +46,13 @@ class FrameFeatures:
         found: dict[int, torch.Tensor] = {}
         for shape in {frame.image.shape for frame in frames}:
             rows = [row for row, frame in enumerate(frames) if frame.image.shape == shape]
-            for row, features in zip(rows, self._encoded([frames[row] for row in rows]), strict=True):
-                found[row] = features.clone()  # a view would hold all frames of its batch in memory
+            for start in range(0, len(rows), AT_ONCE):
+                some = rows[start : start + AT_ONCE]
+                for row, features in zip(some, self._encoded([frames[row] for row in some]), strict=True):
+                    found[row] = features.clone()  # a view would hold all frames of its pass in memory
         return [found[row] for row in range(len(frames))]
 
     def _encoded(self, frames: Sequence[Frame]) -> torch.Tensor:
         """[N, T, D] of frames of one size, whichever it is."""
         images = uploaded([frame.image for frame in frames], self._internvl2.model.device)
         return self._internvl2.image_features(normalised(images, self._internvl2.image_size_px))
-
-
-def uploaded(images: Sequence[Image], device: torch.device) -> torch.Tensor:
-    """Pictures of one size as uint8 [N, H, W, 3] on the device, copied but once before they go there."""
-    batch = torch.empty((len(images), *images[0].shape), dtype=torch.uint8, pin_memory=device.type == "cuda")
-    np.stack(images, out=batch.numpy())
-    return batch.to(device, non_blocking=True)

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from engine.internvl2.attention import use_attention
 from engine.internvl2.load import InternVL2
+from engine.internvl2.norms import use_fused_norms
 from engine.internvl2.prompt import video_question
+from engine.internvl2.seen import ROOM, Seen
 from engine.internvl2.tree import Tree, make_tree
 from engine.scoring import Question
 
@@ -28,30 +28,6 @@ _log = logging.getLogger(__name__)
 
 # Tokens written between two looks at whether all replies are over; each look waits for the device.
 _LOOK_EVERY = 8
-
-
-@dataclass(slots=True)
-class Seen:
-    """What is left of a pass over the frames of B windows: the keys and values of `length` tokens each."""
-
-    cache: DynamicCache
-    length: int
-
-    def pick(self, rows: Sequence[int]) -> Seen:
-        """Some of the windows, in this order. Nothing is copied when these are all of them."""
-        states = _states(self.cache)
-        if list(rows) == list(range(len(states[0][0]))):
-            return self
-        chosen = torch.tensor(rows, device=states[0][0].device)
-        cache = DynamicCache()
-        for layer, (keys, values) in enumerate(states):
-            cache.update(keys[chosen], values[chosen], layer)
-        return Seen(cache, self.length)
-
-    def rewind(self, length: int) -> None:
-        """Forget what came after the first `length` tokens."""
-        self.cache.crop(length - self.length)
-        self.length = length
 
 
 class Exam:
@@ -62,7 +38,8 @@ class Exam:
         self.length = len(tree.tokens)
         self.ids = torch.tensor([tree.tokens], device=device)  # [1, L]
         self.depths = torch.from_numpy(tree.depths()).to(device)  # [L]
-        self.sight = torch.from_numpy(tree.sight()).to(device)  # [L, L]
+        # [L, L], or None: each sees all before it
+        self.sight = None if tree.is_path else torch.from_numpy(tree.sight()).to(device)
         self.shape = (len(tree.questions), len(tree.questions[0]))
         answers = [answer for question in tree.questions for answer in question]
         places = sorted({place for answer in answers for place in answer.follows})
@@ -85,6 +62,7 @@ class Reading:
         self._task = task
         self._language = internvl2.model.model.language_model
         use_attention(self._language)
+        use_fused_norms(self._language)
         _hold_rope(self._language)
         self._frames: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         beginning, _, _ = self._parts(1, Question(""))
@@ -114,25 +92,25 @@ class Reading:
         embedded, places = self._body(frames)
         embedded = embedded.repeat(len(features), 1, 1)  # [B, L, D]
         embedded[:, places] = features.to(embedded.dtype)
-        cache = DynamicCache()
-        for layer, (keys, values) in enumerate(self._prefix):
-            cache.update(keys.expand(len(features), -1, -1, -1), values.expand(len(features), -1, -1, -1), layer)
-        seen = Seen(cache, self._begun)
+        seen = self._prefix.copies(len(features), embedded.shape[1] + ROOM)
         self._forward(seen, embedded)
         return seen
 
     def weigh(self, seen: Seen, exam: Exam) -> torch.Tensor:
         """The logarithm of how likely each answer is: float32 [B, Q, A], on the device. Leaves nothing behind."""
-        before = seen.length
-        batch = len(_states(seen.cache)[0][0])
-        embedded = self._internvl2.embed(exam.ids).expand(batch, -1, -1)
-        sight = torch.cat([exam.sight.new_ones(exam.length, before), exam.sight], dim=1)  # [L, seen + L]
-        hidden = self._forward(seen, embedded, (exam.depths + before)[None], sight[None, None])
-        seen.rewind(before)
+        embedded = self._internvl2.embed(exam.ids).expand(seen.windows, -1, -1)
+        sight = None
+        if exam.sight is not None:
+            everything = exam.sight.new_ones(exam.length, seen.length)
+            sight = torch.cat([everything, exam.sight], dim=1)[None, None]  # [1, 1, L, seen + L]
+        own = seen.pick(range(seen.windows))
+        hidden = self._forward(own, embedded, (exam.depths + seen.length)[None], sight)
         logits = self._internvl2.model.lm_head(hidden[:, exam.places])  # [B, U, V]
         found = logits.float().log_softmax(-1)[:, exam.rows, exam.tokens]  # [B, tokens of all answers]
-        sums: torch.Tensor = found.new_zeros(batch, exam.shape[0] * exam.shape[1]).index_add_(1, exam.owners, found)
-        return sums.view(batch, *exam.shape)
+        sums: torch.Tensor = found.new_zeros(seen.windows, exam.shape[0] * exam.shape[1]).index_add_(
+            1, exam.owners, found
+        )
+        return sums.view(seen.windows, *exam.shape)
 
     def write(self, seen: Seen, rows: Sequence[int], questions: Sequence[Question], most_tokens: int) -> list[str]:
         """Have the model write the rest of its replies, greedily, to a question about each of these windows."""
@@ -146,7 +124,6 @@ class Reading:
         Until then nobody else may use what was seen.
         """
         own = seen.pick(rows)
-        before = own.length
         asked = [self._after_frames(question) for question in questions]
         longest = max(map(len, asked))
         stop = self._internvl2.stop_token_id
@@ -156,7 +133,7 @@ class Reading:
         written: list[torch.Tensor] = []
         over = torch.zeros(len(rows), dtype=torch.bool, device=gaps.device)
         while True:
-            places = _around_gaps(own.length, following.shape[1], before, gaps) if padded else ()
+            places = _around_gaps(own.length, following.shape[1], seen.length, gaps) if padded else ()
             hidden = self._forward(own, self._internvl2.embed(following), *places)
             following = self._internvl2.model.lm_head(hidden[:, -1:]).argmax(-1)  # [B, 1]
             written.append(following)
@@ -167,7 +144,6 @@ class Reading:
                 if bool(over.all()):
                     break
                 yield ()
-        own.rewind(before)
         yield [text_of(self._internvl2, ids) for ids in torch.cat(written, dim=1).tolist()]
 
     def _forward(
@@ -189,18 +165,18 @@ class Reading:
             inputs_embeds=embedded,
             attention_mask=sight,
             position_ids=positions,
-            past_key_values=seen.cache,
+            past_key_values=seen,
             use_cache=True,
         )
         seen.length = end
         hidden: torch.Tensor = output.last_hidden_state
         return hidden
 
-    def _prefill(self, ids: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Keys and values of a text at the beginning, of each layer: [1, H, L, D]."""
-        seen = Seen(DynamicCache(), 0)
+    def _prefill(self, ids: Sequence[int]) -> Seen:
+        """One text at the beginning."""
+        seen = Seen([], 0)
         self._forward(seen, self._internvl2.embed(torch.tensor([ids])))
-        return _states(seen.cache)
+        return seen
 
     def _body(self, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
         """What stands between beginning and question: its input [1, L, D], and the places of features in it."""
@@ -262,12 +238,6 @@ def _around_gaps(length: int, count: int, before: int, gaps: torch.Tensor) -> tu
     real = (places < before) | (places >= before + gaps)  # [B, S]
     sight = real[:, None] & (places <= own[:, None])  # [B, L, S]
     return positions, sight[:, None]
-
-
-def _states(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Keys and values of each layer, [B, H, L, D]."""
-    layers: Any = cache.layers
-    return [(layer.keys, layer.values) for layer in layers]
 
 
 def _hold_rope(language: Any) -> None:

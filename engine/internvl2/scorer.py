@@ -18,16 +18,17 @@ from engine.internvl2.device import at_work
 from engine.internvl2.explainer import SENTENCE_TOKENS, Explainer
 from engine.internvl2.features import FrameFeatures
 from engine.internvl2.load import InternVL2
-from engine.internvl2.reading import Exam, Reading, Seen
+from engine.internvl2.reading import Exam, Reading
+from engine.internvl2.seen import Seen
 from engine.prompts.texts import prompt_text
-from engine.replies import parse_reply, sentence_of
+from engine.replies import judgement_of, sentence_of
 from engine.scorer import Explanation, Request
 from engine.scoring import (
     USUAL,
     Scoring,
     Wording,
+    explanation,
     questions,
-    rest_of_reply,
     scores,
     summary,
     whereabouts,
@@ -162,15 +163,17 @@ class InternVL2Scorer:
             rows = [row for row, definitions in enumerate(asked) if number < len(definitions)]
             replies = [whole_reply(self._wording(asked[row][number])) for row in rows]
             for row, text in zip(rows, self._reading.write(seen, rows, replies, REPLY_TOKENS), strict=True):
-                judgements[row].append(_verdict(text))
+                judgements[row].append(judgement_of(text))
         return judgements
 
     def _weighed(self, seen: Seen, asked: Sequence[Definitions]) -> list[list[Judgement]]:
         """By each definition of each window: what the likelihoods of its answers come to."""
+        kinds = {each: [row for row, own in enumerate(asked) if own == each] for each in dict.fromkeys(asked)}
+        # All of them are on their way before the first is waited for.
+        weighed = [self._reading.weigh(seen.pick(rows), self._exam(definitions)) for definitions, rows in kinds.items()]
         found: list[list[float]] = [[] for _ in asked]
-        for definitions in dict.fromkeys(asked):
-            rows = [row for row, own in enumerate(asked) if own == definitions]
-            likelihoods = self._reading.weigh(seen.pick(rows), self._exam(definitions)).cpu().numpy()  # [B, D * Q, A]
+        for (definitions, rows), on_device in zip(kinds.items(), weighed, strict=True):
+            likelihoods = on_device.cpu().numpy()  # [B, D * Q, A]
             each = likelihoods.reshape(len(rows) * len(definitions), -1, likelihoods.shape[-1])
             values = scores(self._settings.scoring, each).reshape(len(rows), len(definitions))
             for row, own in zip(rows, values.tolist(), strict=True):
@@ -190,19 +193,10 @@ class InternVL2Scorer:
             return sentences
         for number in range(max(map(len, asked))):
             rows = [row for row, own in enumerate(found) if number < len(own) and own[number] >= bound]
-            rests = [
-                rest_of_reply(self._wording(asked[row][number]), anomalous=found[row][number] >= 0.5) for row in rows
-            ]
+            rests = [explanation(self._wording(asked[row][number]), found[row][number]) for row in rows]
             texts = self._reading.write(seen, rows, rests, SENTENCE_TOKENS) if rows else []
             sentences |= {(row, number): sentence_of(text) for row, text in zip(rows, texts, strict=True)}
         return sentences
-
-
-def _verdict(text: str) -> Judgement:
-    reply = parse_reply(text)
-    if reply.anomalous is None:
-        return Judgement.unknown("the model's reply has no verdict")
-    return Judgement(float(reply.anomalous), text=reply.sentence)
 
 
 def _judgement(score: float, text: str | None) -> Judgement:

@@ -28,6 +28,11 @@ class Tree:
     parents: tuple[int, ...]
     questions: tuple[tuple[Answer, ...], ...]  # as they were given
 
+    @property
+    def is_path(self) -> bool:
+        """Whether each token follows the one before it."""
+        return self.parents == tuple(range(-1, len(self.parents) - 1))
+
     def depths(self) -> NDArray[np.int64]:
         """[L]: how many ancestors each token has."""
         found = np.zeros(len(self.tokens), np.int64)

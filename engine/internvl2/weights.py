@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from engine.errors import CheckpointError
-from engine.internvl2 import memory
+from engine.internvl2 import device_memory
 from engine.internvl2.config import Config, Language
 from engine.internvl2.files import one_line, weight_files
 
@@ -73,7 +73,7 @@ def load_weights(model: nn.Module, folder: Path, config: Config, *, dtype: torch
     wanted = _wanted(model, config)
     _check(shards, wanted, config)
     total = sum(want.shape.numel() for wants in wanted.values() for want in wants)
-    memory.require(total * dtype.itemsize, device, str(folder))
+    device_memory.require(total * dtype.itemsize, device, str(folder))
     for source in shards.entries:
         if source in wanted:
             tensor = shards.read(source)

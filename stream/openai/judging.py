@@ -17,12 +17,13 @@ import numpy as np
 from engine.errors import ScorerError
 from engine.grounding import parse_boxes
 from engine.prompts.texts import prompt_text
-from engine.replies import parse_reply, sentence_of
+from engine.replies import judgement_of, parse_reply, sentence_of
 from engine.scorer import Explanation, Request
 from engine.scoring import (
     Question,
     Scoring,
     Wording,
+    explanation,
     questions,
     rest_of_reply,
     scores,
@@ -94,11 +95,7 @@ class Judging:
         return replace(judgement, further={each.name: own for each, own in zip(others, further, strict=True)})
 
     async def explain(self, request: Request, deadline_s: float) -> Explanation:
-        wording = self._wording(request.definition)
-        if request.said:
-            question = summary(wording, request.said)
-        else:
-            question = rest_of_reply(wording, anomalous=request.score >= 0.5)
+        question = explanation(self._wording(request.definition), request.score, request.said)
         frames = [data_url(frame) for frame in request.window.frames]
         try:
             sentence = await self._sentence(self._talk(frames, deadline_s), question)
@@ -139,17 +136,13 @@ class Judging:
         bound = self._settings.explain_above
         if bound is None or score < bound:
             return Judgement(score)
-        question = rest_of_reply(self._wording(definition), anomalous=score >= 0.5)
         try:
-            return Judgement(score, text=await self._sentence(talk, question))
+            return Judgement(score, text=await self._sentence(talk, explanation(self._wording(definition), score)))
         except ScorerError:
             return Judgement(score)  # better than none
 
     async def _written(self, definition: Definition, talk: Talk) -> Judgement:
-        reply = parse_reply(await self._chat.write(talk, whole_reply(self._wording(definition)), REPLY_TOKENS))
-        if reply.anomalous is None:
-            return Judgement.unknown("the model's reply has no verdict")
-        return Judgement(float(reply.anomalous), text=reply.sentence)
+        return judgement_of(await self._chat.write(talk, whole_reply(self._wording(definition)), REPLY_TOKENS))
 
     async def _sentence(self, talk: Talk, question: Question) -> str | None:
         reply = await self._chat.write(talk, question, REPLY_TOKENS)

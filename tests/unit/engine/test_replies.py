@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.replies import LONGEST_SENTENCE, Reply, parse_reply, sentence_of
+from engine.replies import LONGEST_SENTENCE, Reply, judgement_of, parse_reply, sentence_of
+from engine.types import Judgement
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,9 @@ def test_a_sentence_without_an_end_is_cut() -> None:
     assert sentence is not None
     assert len(sentence) == LONGEST_SENTENCE
     assert sentence.endswith("…")
+
+
+def test_a_verdict_is_a_score_and_none_is_unknown() -> None:
+    assert judgement_of("```\nAnomalous scenes.\nA man falls.\n```") == Judgement(1.0, text="A man falls.")
+    assert judgement_of("Normal scenes.") == Judgement(0.0)
+    assert judgement_of("A man falls.") == Judgement.unknown("the model's reply has no verdict")

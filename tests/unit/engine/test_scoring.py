@@ -10,6 +10,7 @@ from engine.scoring import (
     FENCE,
     Scoring,
     Wording,
+    explanation,
     questions,
     rest_of_reply,
     scores,
@@ -132,6 +133,13 @@ def test_a_summary_is_asked_of_what_was_said_in_order_and_by_the_definition() ->
     assert "A bin glows. It burns." in asked.text
     assert asked.text.endswith("What counts as abnormal: smoke")
     assert (asked.opening, asked.answers) == ("", ())
+
+
+def test_an_explanation_fits_the_score_and_after_others_it_sums_them_up() -> None:
+    wording = Wording(Definition(text="smoke"))
+    assert explanation(wording, 0.5) == rest_of_reply(wording, anomalous=True)
+    assert explanation(wording, 0.49) == rest_of_reply(wording, anomalous=False)
+    assert explanation(wording, 0.9, ["A bin glows."]) == summary(wording, ["A bin glows."])
 
 
 def test_a_place_is_asked_for_by_the_sentence_and_the_reply_is_begun_with_it() -> None:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from engine.batcher import MicroBatcher
-from engine.types import Judgement, ModelInfo, Window
+from engine.scorer import Explanation, Request, Scorer
+from engine.scripted import ScriptedLanguageScorer
+from engine.types import Definition, Judgement, ModelInfo, Window
 from engine.worker import Judged, ScoringWorker, judge
 from tests.unit.engine.frames import window
 
@@ -75,7 +77,7 @@ def test_numpy_scores_and_broken_characters_become_what_can_be_told() -> None:
 class Harness:
     """A worker with its batcher, a clock to move, and what was delivered."""
 
-    def __init__(self, scorer: FunctionScorer) -> None:
+    def __init__(self, scorer: Scorer) -> None:
         self.now_s = 0.0
         self.batcher = MicroBatcher(max_batch=4, staleness_s=60, monotonic=lambda: self.now_s)
         self.delivered: Judged = []
@@ -101,6 +103,29 @@ def test_windows_are_judged_and_settled() -> None:
     harness.stop()
     assert [(w.index, j.score) for w, j in harness.delivered] == [(0, 0.25)]
     assert harness.batcher.counts()["front"].scored == 1
+
+
+def test_windows_that_come_while_an_explanation_is_made_are_judged_before_its_next_step() -> None:
+    order: list[str] = []
+
+    def judged(window: Window) -> float:
+        order.append(f"window {window.index}")
+        return 0.5
+
+    class InSteps(ScriptedLanguageScorer):
+        def explain(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Explanation]]:
+            for number in range(3):
+                order.append(f"step {number}")
+                harness.batcher.offer(window(number))
+                yield {}
+            yield {0: Explanation("A man climbs.")}
+
+    harness = Harness(InSteps(judged, lambda _request: Explanation(None)))
+    assert harness.worker.explain is not None
+    said = harness.worker.explain(Request(window(9), Definition(), 0.9))
+    assert said.result(5).text == "A man climbs."
+    harness.stop()
+    assert order == ["step 0", "window 0", "step 1", "window 1", "step 2", "window 2"]
 
 
 def test_a_hung_call_is_given_up_and_scoring_resumes_when_it_returns() -> None:

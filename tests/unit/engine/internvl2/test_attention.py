@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
 pytest.importorskip("transformers", reason="needs the vlm extra")
 
 import torch
 
+from engine.internvl2 import attention
 from engine.internvl2.attention import attend
 
-
-def layer(groups: int) -> Any:
-    """What transformers' kernel looks for in one."""
-    return SimpleNamespace(is_causal=True, num_key_value_groups=groups)
+LAYER = torch.nn.Module()  # which nothing is asked of
 
 
 def plain(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, sight: torch.Tensor) -> torch.Tensor:
@@ -33,12 +28,16 @@ def states(count: int, length: int, heads: int, groups: int) -> tuple[torch.Tens
     return query, key, value
 
 
+@pytest.mark.parametrize("flash", [False, True])
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize(("count", "length"), [(7, 7), (7, 20), (1, 20), (2, 3)])
-def test_without_a_mask_each_token_sees_all_before_it(count: int, length: int, groups: int) -> None:
+def test_without_a_mask_each_token_sees_all_before_it(
+    monkeypatch: pytest.MonkeyPatch, count: int, length: int, groups: int, flash: bool
+) -> None:
+    monkeypatch.setattr(attention, "can_use_flash_attention", lambda _params: flash)
     query, key, value = states(count, length, 6, groups)
     sight = torch.ones(count, length, dtype=torch.bool).tril(length - count)
-    found, weights = attend(layer(groups), query, key, value, None, scaling=0.3)
+    found, weights = attend(LAYER, query, key, value, None, scaling=0.3)
     assert weights is None
     assert (found - plain(query, key, value, sight)).abs().max() < 2e-6
     assert found.is_contiguous()
@@ -49,5 +48,5 @@ def test_a_mask_counts_where_there_is_one(rows: int) -> None:
     query, key, value = states(5, 12, 6, 3)
     sight = torch.rand(rows, 1, 5, 12, generator=torch.Generator().manual_seed(1)) < 0.5
     sight[..., 0] = True
-    found, _ = attend(layer(3), query, key, value, sight, scaling=0.3)
+    found, _ = attend(LAYER, query, key, value, sight, scaling=0.3)
     assert (found - plain(query, key, value, sight)).abs().max() < 2e-6

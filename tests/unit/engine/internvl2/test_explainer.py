@@ -99,8 +99,32 @@ def test_sentences_are_those_of_whole_passes_however_they_are_batched(
 @pytest.mark.usefixtures("short")
 def test_steps_are_short_and_give_what_is_finished(make: Callable[..., InternVL2Scorer]) -> None:
     steps = [sorted(step) for step in make().explain(various())]
-    # Of 3 frames and then of 4: a pass over the windows, 8 tokens, 8 tokens, and the last 4.
-    assert steps == [[], [], [], [2, 4], [], [], [], [0, 1, 3]]
+    # Of 3 frames and then of 4: one window and another one, then of all together 8 tokens, 8 tokens, and the last 4.
+    assert steps == [*[[]] * 2, [], [], [2, 4], *[[]] * 3, [], [], [0, 1, 3]]
+
+
+@pytest.mark.usefixtures("short")
+def test_no_step_reads_more_than_one_window_and_replies_are_written_together(
+    make: Callable[..., InternVL2Scorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explainer_module, "BOXES_TOKENS", 12)
+    scorer = make()
+    forward = scorer._reading._forward
+    passes: list[tuple[int, bool]] = []
+
+    def counted(seen: Any, embedded: torch.Tensor, *more: Any) -> torch.Tensor:
+        passes.append((len(embedded), embedded.shape[1] == 1))
+        return forward(seen, embedded, *more)
+
+    monkeypatch.setattr(scorer._reading, "_forward", counted)
+    steps = []
+    for _ in scorer.explain([Request(window(SIDE, first), USUAL, 0.9, boxes=True) for first in range(8)]):
+        steps.append(list(passes))
+        passes.clear()
+    one_window, together, token = [(1, False)], (8, False), (8, True)
+    sentences = [[together, *[token] * 7], [token] * 8, [token] * 4]
+    boxes = [[together, *[token] * 7], [token] * 4]
+    assert steps == [*[one_window] * 8, *sentences, *[one_window] * 8, *boxes]
 
 
 def test_nothing_is_explained_when_nothing_is_asked(make: Callable[..., InternVL2Scorer]) -> None:
@@ -150,7 +174,7 @@ def test_boxes_are_asked_for_in_the_worst_frame_alone(
     assert (found[0].text, found[0].boxes) == ("A fire.", (Box(0.1, 0.2, 0.3, 0.4),))
     assert (found[2].text, found[2].boxes) == ("A dog.", ())
     assert says.asked[1] == [whereabouts("A fire."), whereabouts("A dog.")]
-    assert looked == [[[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]], [[2], [11]]]
+    assert looked == [[[0, 1, 2, 3]], [[4, 5, 6, 7]], [[8, 9, 10, 11]], [[2]], [[11]]]
 
 
 @pytest.mark.usefixtures("short")

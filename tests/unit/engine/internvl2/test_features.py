@@ -10,6 +10,7 @@ pytest.importorskip("sentencepiece", reason="needs the vlm extra")
 
 import torch
 
+from engine.internvl2 import features as features_module
 from engine.internvl2.features import FrameFeatures
 from engine.internvl2.load import InternVL2
 from engine.types import Window
@@ -40,7 +41,11 @@ def plain(internvl2: InternVL2, windows: Sequence[Window]) -> torch.Tensor:
     return torch.stack(each)
 
 
-def test_features_are_those_of_each_frame_by_itself(internvl2: InternVL2) -> None:
+@pytest.mark.parametrize("at_once", [3, 32])
+def test_features_are_those_of_each_frame_by_itself_however_many_are_computed_at_once(
+    internvl2: InternVL2, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(features_module, "AT_ONCE", at_once)
     windows = [window(SIDE, 0), window(SIDE, 2), window(SIDE, 0, camera="yard"), window(SIDE, 0, segment=1)]
     features = FrameFeatures(internvl2, 100)
     for _ in range(2):  # computed, then remembered

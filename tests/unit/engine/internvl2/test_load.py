@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from engine.errors import CheckpointError, ScorerError, UsageError
-from engine.internvl2 import memory, weights
+from engine.internvl2 import device_memory, weights
 from engine.internvl2.load import load
 from tests.unit.engine.internvl2.checkpoints import Tensors, config, loaded, logits, tensors, write
 
@@ -200,7 +200,7 @@ def test_a_model_that_does_not_fit_is_refused_before_anything_is_read(
     def never(shards: Any, name: str) -> torch.Tensor:
         raise AssertionError(f"{name} was read")
 
-    monkeypatch.setattr(memory, "available_bytes", lambda device: 1000)
+    monkeypatch.setattr(device_memory, "available_bytes", lambda device: 1000)
     monkeypatch.setattr(weights._Shards, "read", never)
     with pytest.raises(ScorerError, match=r"needs 0\.0 GiB of memory and cpu has 0\.0 GiB left"):
         loaded(tmp_path)

@@ -12,10 +12,13 @@ pytest.importorskip("sentencepiece", reason="needs the vlm extra")
 
 import torch
 
+from engine.internvl2 import reading as reading_module
+from engine.internvl2 import seen as seen_module
 from engine.internvl2.features import FrameFeatures
 from engine.internvl2.load import InternVL2
 from engine.internvl2.plain import PlainReading
-from engine.internvl2.reading import Reading, Seen
+from engine.internvl2.reading import Reading
+from engine.internvl2.seen import Seen
 from engine.prompts.texts import prompt_text
 from engine.scoring import Question, Scoring, Wording, questions, rest_of_reply, whole_reply
 from engine.types import Definition, Window
@@ -196,18 +199,35 @@ def test_writing_takes_steps_and_leaves_nothing_behind(own: tuple[InternVL2, Int
         assert torch.equal(reading.weigh(seen, exam), before)
 
 
-def test_windows_are_picked_by_row_and_all_of_them_without_a_copy(own: tuple[InternVL2, InternVL2]) -> None:
+@pytest.mark.parametrize("rows", [[3, 1], [1, 2]])
+def test_windows_are_picked_by_row_and_the_others_stay_as_they_are(
+    own: tuple[InternVL2, InternVL2], rows: list[int]
+) -> None:
     reading = Reading(own[0], "Look.")
     exam = reading.exam(SHORT)
     with torch.inference_mode():
         seen = reading.see(FrameFeatures(own[0], 0).of(overlapping(28)), 4)
         every = reading.weigh(seen, exam)
-        picked = reading.weigh(seen.pick([3, 1]), exam)
-        assert (picked - every[[3, 1]]).abs().max() < TOLERANCE
-        assert (every[0] - every[3]).abs().max() > 20 * TOLERANCE
+        picked = reading.weigh(seen.pick(rows), exam)
+        assert (picked - every[rows]).abs().max() < TOLERANCE
+        assert (every[rows[0]] - every[rows[1]]).abs().max() > 20 * TOLERANCE
         assert torch.equal(reading.weigh(seen, exam), every)
-    assert seen.pick([0, 1, 2, 3]) is seen
-    assert seen.pick([1, 0, 2, 3]) is not seen
+
+
+def test_more_can_follow_than_there_is_room_for(
+    own: tuple[InternVL2, InternVL2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [Question("Is the gate open?")] * 4
+    reading = Reading(own[0], "Look.")
+    found = []
+    with torch.inference_mode():
+        for room in (256, 3):
+            monkeypatch.setattr(reading_module, "ROOM", room)
+            monkeypatch.setattr(seen_module, "ROOM", room)
+            seen = reading.see(FrameFeatures(own[0], 0).of(overlapping(28)), 4)
+            found.append((reading.weigh(seen, reading.exam(SHORT)), reading.write(seen, range(4), asked, 20)))
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
 
 
 def test_a_reply_ends_where_the_model_stops(own: tuple[InternVL2, InternVL2]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import gc
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -46,6 +47,28 @@ def internvl2(tmp_path_factory: pytest.TempPathFactory) -> InternVL2:
 @pytest.fixture
 def make(internvl2: InternVL2) -> Callable[..., InternVL2Scorer]:
     return lambda **settings: InternVL2Scorer(internvl2, InternVL2Settings(**settings), name="tiny")
+
+
+def tensor_bytes() -> int:
+    """Of everything that tensors hold which Python knows of."""
+    gc.collect()
+    held = [each.untyped_storage() for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in held}.values())
+
+
+def test_wordings_that_come_and_go_take_no_more_memory(
+    make: Callable[..., InternVL2Scorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorer_module, "KEPT_EXAMS", 3)
+    scorer, held = make(), []
+    for number in range(9):
+        camera = f"front/{number}"
+        scorer.define(camera, (Definition("old"), Definition("new", f"a person with {number} bags")))
+        scorer.score([window(SIDE, 0, camera=camera)])
+        scorer.forget(camera)
+        held.append(tensor_bytes())
+    assert held[0] < held[2]  # what is remembered is seen
+    assert len(set(held[2:])) == 1
 
 
 def mixed() -> list[Window]:
