@@ -112,7 +112,7 @@ def capacity(clip: Path, counts: tuple[int, ...], settle_s: float, seconds: floa
     measures: list[Measure] = []
     held = 0
     for count in counts:
-        with _two_cores():
+        with two_cores():
             load = observe(clip, count, settle_s, seconds)
         late_s = sorted(late_s for _, late_s in load.told.scores) or [math.nan]
         name = f"{count} CIF cameras"
@@ -142,18 +142,18 @@ def observe(clip: Path, cameras: int, settle_s: float, seconds: float, defaults:
             "http": {"bind": "127.0.0.1:0"},
             "data": {"dir": str(Path(folder) / "data")},
         }
-        with watching(Path(folder), settings) as vigil, _listening(vigil.feed) as told:
+        with watching(Path(folder), settings) as vigil, listening(vigil.feed) as told:
             peak_bytes = 0
             for _ in range(round(settle_s / STEP_S)):
                 time.sleep(STEP_S)
                 peak_bytes = max(peak_bytes, pss_bytes(vigil.pid))
-            before, from_cpu_s, from_s = _counts(vigil), cpu_s(vigil.pid), time.monotonic()
+            before, from_cpu_s, from_s = counts(vigil), cpu_s(vigil.pid), time.monotonic()
             settled_s = time.time()
             while time.monotonic() - from_s < seconds:
                 time.sleep(STEP_S)
                 peak_bytes = max(peak_bytes, pss_bytes(vigil.pid))
             lasted_s = time.monotonic() - from_s
-            used_s, after = cpu_s(vigil.pid) - from_cpu_s, _counts(vigil)
+            used_s, after = cpu_s(vigil.pid) - from_cpu_s, counts(vigil)
             heard = Told(*([each for each in kind if each[0] >= settled_s] for kind in (told.scores, told.alerts)))
             return Load(
                 cameras,
@@ -167,7 +167,7 @@ def observe(clip: Path, cameras: int, settle_s: float, seconds: float, defaults:
 
 
 @contextmanager
-def _listening(feed: str) -> Iterator[Told]:
+def listening(feed: str) -> Iterator[Told]:
     told = Told()
     over = threading.Event()
 
@@ -189,7 +189,7 @@ def _listening(feed: str) -> Iterator[Told]:
         thread.join()
 
 
-def _counts(vigil: Vigil) -> dict[str, float]:
+def counts(vigil: Vigil) -> dict[str, float]:
     """What was scored and dropped so far, over all cameras."""
     return {
         "scored": vigil.total("vigil_windows_scored_total"),
@@ -198,7 +198,7 @@ def _counts(vigil: Vigil) -> dict[str, float]:
 
 
 @contextmanager
-def _two_cores() -> Iterator[None]:
+def two_cores() -> Iterator[None]:
     """What is started within runs on two cores, however many there are."""
     if not hasattr(os, "sched_setaffinity"):
         yield

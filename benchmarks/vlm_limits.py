@@ -59,8 +59,8 @@ def limits(internvl2: InternVL2, config: Config, rates: Rates, reply_tokens: int
     before, after = _prompt_tokens(internvl2, Scoring.FAITHFUL)
     vision = SECOND.frames * vision_flop(config)
     ours_s = window_flop(internvl2, config) / rates.flop_s
-    language: torch.nn.Module = internvl2.model.model.language_model
-    weights = sum(parameter.nbytes for parameter in [*language.layers.parameters(), internvl2.model.lm_head.weight])
+    layers: torch.nn.Module = internvl2.model.model.language_model.get_submodule("layers")
+    weights = sum(parameter.nbytes for parameter in [*layers.parameters(), internvl2.model.lm_head.weight])
     states = states_bytes(config, internvl2.model.dtype.itemsize) * (before + after)
     reading_s = (vision + language_flop(config, 0, before + after)) / rates.flop_s
     writing_s = reply_tokens * (weights + states) / rates.bytes_s

@@ -6,6 +6,7 @@ the camera is held back (`BLOCK`, replay: nothing is lost). Always: captured = s
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
@@ -26,7 +27,7 @@ class Drop(StrEnum):
     """Why a window was never scored."""
 
     SUPERSEDED = "superseded"  # a newer window of its camera came first
-    STALE = "stale"  # older than the staleness budget when its turn came
+    STALE = "stale"  # when its turn came it was older than its camera's windows are apart, and than the budget
     REMOVED = "removed"  # its camera was removed
     SHUTDOWN = "shutdown"
 
@@ -61,7 +62,8 @@ class MicroBatcher:
         self._monotonic = monotonic
         self._on_drop = on_drop
         self._block_depth = block_depth
-        self._waiting: dict[str, deque[tuple[Window, Overflow]]] = {}
+        self._waiting: dict[str, deque[tuple[Window, float]]] = {}  # with the time from which each is stale
+        self._newest_s: dict[str, float] = {}  # when each camera's newest window ended
         self._order: deque[str] = deque()  # cameras, least recently served first
         self._counts: dict[str, Counts] = {}
         self._closed = False
@@ -81,7 +83,7 @@ class MicroBatcher:
                     drops.append((queue.popleft()[0], Drop.SUPERSEDED))
             accepted = not self._closed
             if accepted:
-                queue.append((window, overflow))
+                queue.append((window, self._stale_from_s(window) if overflow is Overflow.KEEP_LATEST else math.inf))
             else:
                 drops.append((window, Drop.SHUTDOWN))
             self._record(drops)
@@ -102,8 +104,8 @@ class MicroBatcher:
                     queue = self._waiting.get(camera)
                     if not queue:
                         continue
-                    window, overflow = queue.popleft()
-                    if overflow is Overflow.KEEP_LATEST and now - window.end.arrival_s > self._staleness_s:
+                    window, stale_from_s = queue.popleft()
+                    if now > stale_from_s:
                         drops.append((window, Drop.STALE))
                         continue
                     batch.append(window)
@@ -133,6 +135,7 @@ class MicroBatcher:
         """Drop what waits for a camera that was removed; its counts stay until the process ends."""
         with self._changed:
             drops = [(window, Drop.REMOVED) for window, _ in self._waiting.pop(camera, ())]
+            self._newest_s.pop(camera, None)
             if camera in self._order:
                 self._order.remove(camera)
             self._record(drops)
@@ -175,11 +178,18 @@ class MicroBatcher:
                 for camera, count in self._counts.items()
             }
 
-    def _queue(self, camera: str) -> deque[tuple[Window, Overflow]]:
+    def _queue(self, camera: str) -> deque[tuple[Window, float]]:
         if camera not in self._waiting:
             self._waiting[camera] = deque()
             self._order.append(camera)
         return self._waiting[camera]
+
+    def _stale_from_s(self, window: Window) -> float:
+        """Not before its camera's next is due: else a camera whose windows are far apart may never be seen."""
+        ended_s = window.end.arrival_s
+        apart_s = ended_s - self._newest_s.get(window.camera, ended_s)
+        self._newest_s[window.camera] = ended_s
+        return ended_s + max(self._staleness_s, apart_s)
 
     def _count(self, camera: str) -> Counts:
         return self._counts.setdefault(camera, Counts())

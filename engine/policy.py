@@ -56,6 +56,7 @@ class EndReason(StrEnum):
     NO_DATA = "no_data"  # no known score for too long
     CLOCK_STEP = "clock_step"  # time ran back: the machine's clock was set
     CAMERA_LOST = "camera_lost"
+    RECOVERED = "recovered"  # a camera's fault is over
     SOURCE_ENDED = "source_ended"  # a file is over
     RECONFIGURED = "reconfigured"  # the camera was removed or its settings were replaced
     SHUTDOWN = "shutdown"

@@ -21,7 +21,8 @@ class Response:
     """What was once said of one window, named by its camera and either its index or its end's `pts_s`.
 
     Without a `segment` it is good for every segment of the camera. A response without a score is unknown. One with a
-    `definition` was given by that further definition of the camera.
+    `definition` was given by that further definition of the camera. When the window ended (`time_s`, in UTC) and how
+    far back it looks (`length_s`) is for who replays a recording against what was told then.
     """
 
     camera: str
@@ -33,6 +34,8 @@ class Response:
     boxes: tuple[Box, ...] = ()
     reason: str = ""
     definition: str | None = None
+    time_s: float | None = None
+    length_s: float = 0.0
 
     def __post_init__(self) -> None:
         if (self.index is None) == (self.pts_s is None):

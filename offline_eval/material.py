@@ -66,7 +66,7 @@ def read_material(
         material = _of_texts(benchmark, *responses)
     material.coverage.required(allow_missing=allow_missing)
     return replace(
-        material, sources={"annotations": f"{_identity(annotations)}, label ends {ends.value}", **material.sources}
+        material, sources={"annotations": f"{identity(annotations)}, label ends {ends.value}", **material.sources}
     )
 
 
@@ -94,7 +94,7 @@ def _of_texts(benchmark: Dataset, path: Path) -> Material:
     _check_lengths(benchmark)
     coverage = match_responses(benchmark.videos(), texts)
     said = {video.name: said_in_texts(video, texts[video.name], benchmark.fps) for video in coverage.videos}
-    return Material(benchmark, coverage, said, {"responses": _identity(path)}, _TEXT_QUIRKS)
+    return Material(benchmark, coverage, said, {"responses": identity(path)}, _TEXT_QUIRKS)
 
 
 def _of_initial(benchmark: Dataset, features: Path, *scores: Path) -> Material:
@@ -104,9 +104,7 @@ def _of_initial(benchmark: Dataset, features: Path, *scores: Path) -> Material:
     _check_lengths(benchmark)
     coverage = match_initial(benchmark.videos(), initial)
     said = {video.name: said_of(video, initial[video.name], benchmark.fps) for video in coverage.videos}
-    return Material(
-        benchmark, coverage, said, {"initial scores": _identity(scores[0]), "features": _identity(features)}
-    )
+    return Material(benchmark, coverage, said, {"initial scores": identity(scores[0]), "features": identity(features)})
 
 
 def _check_lengths(benchmark: Dataset) -> None:
@@ -148,7 +146,7 @@ def _of_stores(benchmark: Dataset, *places: Path) -> Material:
     return Material(benchmark, coverage, everything, sources, quirks, run.settings.get("scorer.clip"))
 
 
-def _identity(path: Path) -> str:
+def identity(path: Path) -> str:
     """A file's name and the beginning of its hash: enough to tell whether two runs read the same. A folder's name."""
     if path.is_dir():
         return path.name

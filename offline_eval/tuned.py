@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
+from engine.meaning import MeaningSettings
 from offline_eval.material import Material
+from offline_eval.methods.online import OnlineSettings
 from offline_eval.metrics.intervals import Figure
 from offline_eval.procedures import (
     describe,
@@ -72,10 +74,13 @@ def configuration(material: Material, tuned: Tuned, search: Search, figures: Map
         *(f"#   {line}" for line in told),
         "# The values below were then chosen on all videos. They suit scores of this kind only: another scorer has",
         "# another scale.",
+        "# Neighbours and memory had no part in the search, and change no score here: `text` is about sentences only.",
+        *_other_weights(chosen),
         "",
         "defaults:",
         "  cleaning:",
         f"    neighbours: {'off' if chosen.meaning else 'text'}",
+        "    memory: off",
         f"    meaning: {str(chosen.meaning is not None).lower()}",
         "  smoothing:",
         "    kind: ewma",
@@ -84,6 +89,14 @@ def configuration(material: Material, tuned: Tuned, search: Search, figures: Map
         *(f"    {name.removesuffix('_s')}: {policy[name]:g}{'s' if name.endswith('_s') else ''}" for name in SEARCHED),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _other_weights(chosen: OnlineSettings) -> list[str]:
+    """No key says how meaning is weighed."""
+    if chosen.meaning in (None, MeaningSettings()):
+        return []
+    own = describe(replace(chosen, meaning=MeaningSettings()))["meaning"]
+    return [f"# vigil watch weighs meaning by values of its own, not by those above: {own}"]
 
 
 def _told(name: str, figure: Figure, folds: list[float]) -> str:

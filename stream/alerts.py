@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.errors import OutboxError, RuntimeFault
+from engine.errors import EvidenceError, OutboxError, RuntimeFault
 from engine.explanation import EventExplanation
 from engine.policy import Decision, DecisionType, EndReason
 from engine.scorer import Explanation, Request
@@ -27,13 +27,14 @@ from engine.types import Box, Frame, Judgement, Window
 from stream.clock import Clock
 from stream.compose import alert_message, score_message
 from stream.desk import Desk, Track
+from stream.ending import CLIPS_S, TOLD_S, Ending
 from stream.evidence.clip import ClipResult
-from stream.evidence.recorder import EvidenceWorker
+from stream.evidence.recorder import EvidenceWorker, Snapshot
 from stream.feed.messages import AlertMessage, AlertTiming
 from stream.feed.publisher import FeedPublisher
 from stream.metrics import Metrics
 from stream.outbox import Outbox
-from stream.responses import ResponseWriter
+from stream.responses import ResponseRecorder
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,9 @@ class _Open:
 
     top_score: float
     timing: AlertTiming
+    pictured_s: float  # when its picture was taken, to which its boxes belong
     snapshot: str | None = None
+    snapshot_note: str | None = None
     explanation: EventExplanation = field(default_factory=EventExplanation)
     explained: Request | None = None  # the latest request
     next: Request | None = None  # what is to be explained after that: the worst window that came meanwhile
@@ -69,7 +72,8 @@ class Alerts:
         data: Path,
         metrics: Metrics,
         clock: Clock,
-        record: ResponseWriter | None = None,
+        deadline: Ending,
+        record: ResponseRecorder | None = None,
         explain: Explain | None = None,
         kept: Callable[[], None] = lambda: None,
     ) -> None:
@@ -80,12 +84,14 @@ class Alerts:
         self._data = data
         self._metrics = metrics
         self._clock = clock
+        self._deadline = deadline
         self._record = record
         self._explain = explain
         self._kept = kept  # called when an alert is in the outbox
         self._turn = asyncio.Lock()
         self._open: dict[str, _Open] = {}
         self._explaining: set[asyncio.Task[None]] = set()  # what waits for words
+        self._late: set[asyncio.Task[None]] = set()  # what waits for a picture to be on disk
         self._ending: set[asyncio.Task[None]] = set()
         self.told = 0  # alert messages so far
         self.epoch = outbox.epoch
@@ -117,6 +123,12 @@ class Alerts:
             for track, decision in desk.adopt(other, EndReason.RECONFIGURED):
                 await self._tell(desk, track, decision)
 
+    async def tell(self, message: AlertMessage | None) -> None:
+        """An alert that needs no evidence, if there is one: of a camera and not of what it shows."""
+        if message is not None:
+            async with self._turn:
+                await self._publish(message)
+
     async def start(self) -> None:
         """End the events that were open when the outbox was last written: nobody has watched their cameras since."""
         loop = asyncio.get_running_loop()
@@ -132,18 +144,18 @@ class Alerts:
         """Alerts that were told and are not on disk yet."""
         return self._outbox.pending
 
-    async def prune(self) -> None:
-        """Drop the oldest alerts from the outbox when there are too many."""
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._outbox_thread, self._outbox.prune, KEPT_S, KEPT_BYTES)
-        except OutboxError as error:
-            log.warning("%s", error)
+    def prune(self) -> None:
+        """Have the oldest alerts dropped from the outbox when there are too many."""
+        self._outbox.prune(KEPT_S, KEPT_BYTES).add_done_callback(_log_failure)
 
-    async def drain(self, timeout_s: float) -> None:
-        """Wait for the ends that wait for their clips and summaries."""
+    async def close(self) -> None:
+        """Wait for the ends that wait for their clips and summaries; at last have them told without."""
         if self._ending:
-            await asyncio.wait(self._ending, timeout=timeout_s)
+            await asyncio.wait(self._ending, timeout=self._deadline.left_s(CLIPS_S))
+        for waiting in (*self._explaining, *self._late):
+            waiting.cancel()
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=self._deadline.left_s(TOLD_S))
 
     @property
     def explaining(self) -> bool:
@@ -153,7 +165,8 @@ class Alerts:
     async def _judged(self, desk: Desk, window: Window, judgement: Judgement) -> None:
         meta = WindowMeta.of(window)
         self._metrics.end_to_end.observe(max(0.0, self._clock.monotonic() - window.end.arrival_s))
-        self._write_down(meta, judgement)
+        if self._record is not None:
+            self._record.write(meta, judgement)
         for track, own in desk.judgements(judgement):
             await self._follow(desk, track, window, meta, own)
 
@@ -178,26 +191,46 @@ class Alerts:
             opened.top_score = point.score
             opened.timing = self._timing(worst, window.end)
             if self._explain is None or point.text is not None:  # else the picture changes with the words
-                self._picture(desk, event_id, opened, worst, point.boxes)
+                await self._picture(desk, track, event_id, opened, worst, point.boxes)
         for decision in decisions:
             await self._tell(desk, track, decision, worst, window.end)
         if event_id and point.text is None and point.score is not None and not point.held:
             self._ask(desk, track, event_id, Request(window, track.definition, point.score, judgement.worst))
 
-    def _write_down(self, meta: WindowMeta, judgement: Judgement) -> None:
-        if self._record is None:
-            return
-        try:
-            self._record.write(meta, judgement)
-        except RuntimeFault as error:
-            log.error("%s; nothing more is recorded", error)
-            self._record = None
-
-    def _picture(self, desk: Desk, event_id: str, opened: _Open, frame: Frame, boxes: Sequence[Box]) -> None:
+    async def _picture(
+        self, desk: Desk, track: Track, event_id: str, opened: _Open, frame: Frame, boxes: Sequence[Box]
+    ) -> None:
         """Show this frame of the event from now on, with these boxes."""
+        opened.pictured_s = frame.time_s
         if desk.snapshots:
-            better = self._evidence.improve(event_id, frame.image, boxes, frame.time_s)
-            opened.snapshot = self._relative(better.path) or opened.snapshot
+            better = await asyncio.to_thread(self._evidence.improve, event_id, frame.image, boxes, frame.time_s)
+            self._shows(desk, track, event_id, opened, better)
+
+    def _shows(self, desk: Desk, track: Track, event_id: str, opened: _Open, snapshot: Snapshot) -> None:
+        """Take note of a snapshot of an event, be it on disk or not yet."""
+        if snapshot.path:
+            opened.snapshot, opened.snapshot_note = self._relative(snapshot.path), None
+        elif opened.snapshot is None:
+            opened.snapshot_note = snapshot.error or None
+        if snapshot.late and opened.snapshot is None:
+            task = asyncio.create_task(self._tell_late(desk, track, event_id, opened, snapshot.late))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+
+    async def _tell_late(self, desk: Desk, track: Track, event_id: str, opened: _Open, late: Future[Path]) -> None:
+        """The disk has taken an event's first picture at last; one that is over by then has it in its end."""
+        try:
+            path = await asyncio.wrap_future(late)
+        except EvidenceError as error:
+            opened.snapshot_note = str(error)
+            log.warning("%s", error, extra={"camera": desk.camera})
+            return
+        async with self._turn:
+            if opened.snapshot is not None or event_id not in self._open:
+                return
+            opened.snapshot, opened.snapshot_note = self._relative(path), None
+            if (decision := track.policy.update()) and decision.event_id == event_id:
+                await self._send(track, decision, opened)
 
     def _ask(self, desk: Desk, track: Track, event_id: str, request: Request) -> None:
         """Have a window of an open event explained, if that is worth it: at once, or when the one before is done."""
@@ -237,7 +270,7 @@ class Alerts:
             changed = opened.explanation.told(request.score, explanation)
             if opened.explanation.shows(explanation):
                 worst = request.window.frames[request.worst]
-                self._picture(desk, event_id, opened, worst, explanation.boxes)
+                await self._picture(desk, track, event_id, opened, worst, explanation.boxes)
             self._explain_next(desk, track, event_id, opened, explain)
             if changed and (decision := track.policy.update()) and decision.event_id == event_id:
                 await self._send(track, decision, opened)
@@ -259,7 +292,8 @@ class Alerts:
                 await self._send(track, decision, self._open[decision.event_id])
 
     async def _tell_new(self, desk: Desk, track: Track, decision: Decision, worst: Frame, end: Frame) -> None:
-        snapshot = self._evidence.open_event(
+        snapshot = await asyncio.to_thread(
+            self._evidence.open_event,
             decision.event_id,
             desk.camera,
             desk.packets,
@@ -270,8 +304,8 @@ class Alerts:
             decision.start_time_s,
             clip=desk.clip,
         )
-        opened = _Open(decision.top_score, self._timing(worst, end), self._relative(snapshot.path))
-        self._open[decision.event_id] = opened
+        opened = self._open[decision.event_id] = _Open(decision.top_score, self._timing(worst, end), worst.time_s)
+        self._shows(desk, track, decision.event_id, opened, snapshot)
         await self._send(track, decision, opened, jpeg=snapshot.jpeg or None)
         track.policy.delivered(decision.event_id, decision.point.time_s)  # in the policy's time: a file has its own
 
@@ -319,15 +353,19 @@ class Alerts:
             opened.explanation,
             msgspec.structs.replace(opened.timing, published_time=self._clock.time()),
             snapshot=opened.snapshot,
+            snapshot_note=opened.snapshot_note,
+            snapshot_time=opened.pictured_s,
             clip=self._relative(clip.path) if clip else None,
             clip_note=(clip.error or clip.note or None) if clip else None,
+            clip_start_time=clip.start_time_s if clip else None,
         )
         await self._publish(message, jpeg)
 
     async def _publish(self, message: AlertMessage, jpeg: bytes | None = None) -> None:
         loop = asyncio.get_running_loop()
         try:
-            message = await loop.run_in_executor(self._outbox_thread, self._outbox.append, message)
+            within_s = self._deadline.left_s(TOLD_S)
+            message = await loop.run_in_executor(self._outbox_thread, self._outbox.append, message, within_s)
             self.last_seq = message.seq
         except OutboxError as error:  # people are told all the same; only catching up suffers
             log.error("%s", error, extra={"camera": message.camera})
@@ -350,15 +388,23 @@ class Alerts:
         return path.relative_to(self._data).as_posix() if path else None
 
 
+def _log_failure(done: Future[int]) -> None:
+    if error := done.exception():
+        log.warning("%s", error)
+
+
 def _describe(message: AlertMessage) -> str:
     says = message.explanation or ("no explanation" if message.explanation_state == "final" else "not explained yet")
     if message.definition != USUAL.name:
         says = f"[{message.definition}] {says}"
+    score, highest = "", ""
+    if message.fault is None:
+        score, highest = f" {message.score:.2f}", f", highest {message.top_score:.2f}"
     match message.type:
         case "new":
-            return f"{message.severity.upper()} {message.score:.2f}: {says}"
+            return f"{message.severity.upper()}{score}: {says}"
         case "end":
             lasted_s = (message.end_time or message.start_time) - message.start_time
-            return f"over after {lasted_s:.0f} s ({message.end_reason}), highest {message.top_score:.2f}: {says}"
+            return f"over after {lasted_s:.0f} s ({message.end_reason}){highest}: {says}"
         case _:
-            return f"{message.severity} {message.score:.2f}, highest {message.top_score:.2f}: {says}"
+            return f"{message.severity}{score}{highest}: {says}"

@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 from engine.batcher import MicroBatcher
 from engine.errors import SourceError, SourceFault
+from engine.policy import EndReason
 from stream.clock import Clock
 from stream.config.models import CameraConfig
 from stream.desk import Desk
-from stream.feed.messages import HEARTBEAT_S, StatusMessage
+from stream.faults import FaultEvents
+from stream.feed.messages import HEARTBEAT_S, AlertMessage, StatusMessage
 from stream.health import Trouble
 from stream.keeper import CameraKeeper, Report
 from stream.metrics import Metrics
@@ -33,6 +35,7 @@ class Camera:
         config: CameraConfig,
         desk: Desk,
         *,
+        new_id: Callable[[], str],
         make_source: Callable[[CameraConfig], Source],
         frame_size: tuple[int, int],
         batcher: MicroBatcher,
@@ -52,6 +55,7 @@ class Camera:
         self._fps: float | None = None
         self._fps_from = (clock.monotonic(), 0)  # when pictures were last counted, and how many there were
         self._trouble: Trouble | None = None
+        self._events = FaultEvents(name, new_id, clock, config.health.alert_after_s if config.health.alerts else None)
         self._fault: str | None = None  # as the metric has it
         settings = SessionSettings(
             name,
@@ -128,6 +132,17 @@ class Camera:
             epoch=epoch,
             outbox_pending=outbox_pending,
         )
+
+    def fault_alert(self) -> AlertMessage | None:
+        """What is to be told of its faults. While it is being opened it is as it was."""
+        if self.state is CameraState.CONNECTING:
+            return None
+        wrong = self._last.error or self._trouble
+        return self._events.push(str(wrong.fault), wrong.message, wrong.advice) if wrong else self._events.push(None)
+
+    def last_fault_alert(self, reason: EndReason) -> AlertMessage | None:
+        """It is not watched any more, or not as it was."""
+        return self._events.finish(reason)
 
     @property
     def heartbeat_due(self) -> bool:

@@ -33,8 +33,11 @@ def alert_message(
     timing: AlertTiming,
     *,
     snapshot: str | None = None,
+    snapshot_note: str | None = None,
+    snapshot_time: float | None = None,
     clip: str | None = None,
     clip_note: str | None = None,
+    clip_start_time: float | None = None,
 ) -> AlertMessage:
     """What people are told of a decision. Sentence and boxes are what was `said`, else those of its highest score."""
     top = decision.top_point
@@ -60,8 +63,11 @@ def alert_message(
         explanation_state=state.value,
         boxes=tuple(_box(box) for box in boxes),
         snapshot=snapshot,
+        snapshot_note=snapshot_note,
+        snapshot_time=snapshot_time,
         clip=clip,
         clip_note=clip_note,
+        clip_start_time=clip_start_time,
         timing=timing,
         model=AlertModel(scorer=model.scorer, name=model.name, prompt_sha256=model.prompt_sha256),
         suppressed_count=decision.suppressed_count,

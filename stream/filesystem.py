@@ -19,12 +19,17 @@ _NETWORK = {
     "lustre",
     "nfs",
     "nfs4",
+    "orangefs",
     "smb3",
     "smbfs",
 }
 _NETWORK |= {
-    f"fuse.{kind}" for kind in ("ceph", "curlftpfs", "davfs2", "glusterfs", "rclone", "s3fs", "smbnetfs", "sshfs")
-}
+    f"fuse.{kind}"
+    for kind in (
+        "blobfuse2", "ceph", "curlftpfs", "davfs2", "gcsfuse", "glusterfs", "goofys", "juicefs", "rclone", "s3fs",
+        "smbnetfs", "sshfs",
+    )
+}  # fmt: skip
 _OCTAL = re.compile(r"\\([0-7]{3})")  # how the table writes spaces and backslashes
 
 

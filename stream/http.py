@@ -1,8 +1,8 @@
 """Health and metrics over HTTP, for a supervisor and Prometheus. Knows no camera: asks `ready` and `metrics`.
 
 `/healthz` answers 200 while the process is alive, and 503 when only a restart helps; `/readyz` 200 or 503, with JSON
-that says what is not ready; `/metrics` Prometheus's text format. With a token, all but `/healthz`, which says nothing
-of the cameras, are for those who show it: `Authorization: Bearer TOKEN`.
+that says what is not ready; `/metrics` Prometheus's text format. All but `/healthz`, which says nothing of the cameras,
+are for those who show the token, `Authorization: Bearer TOKEN`; or, without one, who ask this machine by its own name.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
@@ -22,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from engine.errors import RuntimeFault, UsageError
-from stream.loopback import is_loopback
+from stream.loopback import is_loopback, meant_for_loopback
 from stream.metrics import CONTENT_TYPE, Metrics
 
 MAX_CONNECTIONS = 8  # more are closed at once
@@ -92,12 +93,16 @@ class _Server(ThreadingMixIn, TCPServer):
                 advice="stop the program that has it, or choose another port" if in_use else "choose another address",
             ) from error
 
-    def lets_in(self, authorization: str) -> bool:
-        """Whether a request with this header may ask anything. Takes as long for any token of the same length."""
+    def refusal(self, headers: Message) -> tuple[HTTPStatus, str] | None:
+        """Why a request with these headers may not ask. Takes as long for any token of the same length."""
         if self._token is None:
-            return True
-        scheme, _, given = authorization.partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token.encode())
+            if meant_for_loopback(headers.get("Host", "")):
+                return None
+            return HTTPStatus.FORBIDDEN, "without a token this answers to this machine only: ask localhost"
+        scheme, _, given = headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token.encode()):
+            return None
+        return HTTPStatus.UNAUTHORIZED, "a token is needed"
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
@@ -144,8 +149,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        if path != "/healthz" and not self.server.lets_in(self.headers.get("Authorization", "")):
-            self._answer(HTTPStatus.UNAUTHORIZED, "text/plain; charset=utf-8", b"a token is needed\n")
+        if path != "/healthz" and (refusal := self.server.refusal(self.headers)):
+            status, why = refusal
+            self._answer(status, "text/plain; charset=utf-8", f"{why}\n".encode())
             return
         match path:
             case "/healthz":

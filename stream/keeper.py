@@ -20,6 +20,7 @@ from stream.session import CameraSession, CameraState, SessionStats, StateChange
 log = logging.getLogger(__name__)
 
 GRACE_S = 5.0  # beyond its own timeouts a source gets this long before it counts as hung
+FILE_GRACE_S = 60.0  # the same for a file: it is not begun again, and the machine may just be busy
 PAUSE_S = 3.0  # when ticks come this late, the process itself was held up, and its threads perhaps too
 MAX_ABANDONED = 8  # each holds a thread and a decoder: past this the process needs a restart
 
@@ -99,7 +100,8 @@ class CameraKeeper:
             self._change(CameraState.STALLED, error)
         elif self._state is CameraState.STALLED and seen_s is not None and now_s - seen_s <= self._stall_s:
             self._change(CameraState.LIVE)
-        limit_s = GRACE_S + (self._open_timeout_s if seen_s is None else self._stall_s)
+        grace_s = GRACE_S if stats.live else FILE_GRACE_S
+        limit_s = grace_s + (self._open_timeout_s if seen_s is None else self._stall_s)
         busy = self._state in (CameraState.CONNECTING, CameraState.LIVE, CameraState.STALLED) and not stats.waiting
         stuck_s = now_s - max(stats.touched_s, self._resumed_s)
         if busy and self._session and self._thread and stuck_s > limit_s:

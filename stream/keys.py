@@ -71,6 +71,10 @@ class KeyFolder:
         self._clients = path / "clients"
         self._server = self._secret_file(SERVER)
 
+    def open(self) -> tuple[KeyPair, Guests]:
+        """What a feed begins with: its own key, and who is let in. Raises UsageError when it must not begin."""
+        return self.server(), self.guests()
+
     def server(self) -> KeyPair:
         """Raises UsageError when there is none, or what there is can't be used."""
         try:
@@ -133,6 +137,11 @@ class KeyFolder:
                 names[public] = file.stem
             except UsageError as error:
                 problems.append(str(error))
+        if not names:
+            nobody = UsageError(
+                f"{self.path} lets in no client", advice=f"make a key: vigil keys new NAME --dir {self.path}"
+            )
+            problems.append(str(nobody))
         return Guests(names, tuple(problems))
 
     def _secret_file(self, name: str) -> Path:

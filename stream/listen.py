@@ -181,7 +181,7 @@ def _cells(message: AlertMessage) -> tuple[datetime, str, str, str, str, str]:
         harmless(message.camera),
         message.type,
         harmless(message.severity),
-        f"{score:.2f}",
+        f"{score:.2f}" if message.fault is None else "-",
         sentence(message),
     )
 

@@ -9,6 +9,7 @@ when the process ends before; their numbers stay unused. Nothing else makes hole
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -30,7 +31,6 @@ PENDING_MAX = 10_000  # alerts kept in memory while the disk does not take them
 AT_ONCE = 500  # rows in a transaction
 WRITE_WAIT_S = 2.0  # how long telling an alert waits for the disk
 RETRY_S = 1.0
-PRUNE_WAIT_S = 5.0
 CLOSE_WAIT_S = 3.0
 
 _Result = TypeVar("_Result")
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class Outbox:
-    """Used from one thread at a time, but for `pending`, `lost` and `OutboxHistory`; and from one process.
+    """Used from one thread at a time, but for `pending`, `lost`, `prune` and `OutboxHistory`; and from one process.
 
     Another process that opens the file is refused with OutboxError. A damaged file is set aside, as
     `set_aside` says, and a new one with a new epoch takes its place.
@@ -74,8 +74,11 @@ class Outbox:
         """The oldest kept; 0 when there is none yet."""
         return self._history.since(0, 1).first_seq
 
-    def append(self, message: AlertMessage) -> AlertMessage:
-        """The message with its `seq` and `epoch`; it is on disk when this returns, or else `pending`."""
+    def append(self, message: AlertMessage, within_s: float = math.inf) -> AlertMessage:
+        """The message with its `seq` and `epoch`; it is on disk when this returns, or else `pending`.
+
+        The disk is waited for WRITE_WAIT_S at most, and no longer than `within_s`.
+        """
         if self._closed:
             raise OutboxError(f"the outbox {self._path} is closed")
         with self._lock:
@@ -86,7 +89,7 @@ class Outbox:
                 self._pending.popleft()
                 self.lost += 1
         try:
-            self._thread.do(self._store, WRITE_WAIT_S)
+            self._thread.do(self._store, min(WRITE_WAIT_S, within_s))
         except TimeoutError:
             self._fails(f"the disk of the outbox {self._path} does not answer")
         return numbered
@@ -99,23 +102,20 @@ class Outbox:
         """The last message of each event that has not ended, oldest first."""
         return _decoded(self._history.open_events().alerts)
 
-    def prune(self, max_age_s: float, max_bytes: int) -> int:
-        """Drop the oldest alerts that are too old or too many bytes; says how many went.
+    def prune(self, max_age_s: float, max_bytes: int) -> Future[int]:
+        """Drop the oldest alerts that are too old or too many bytes. Returns at once; the future says how many went.
 
         The newest one stays, and so does all from an open event's last message on.
         """
-        try:
-            return self._thread.do(lambda: self._file.prune(max_age_s, max_bytes), PRUNE_WAIT_S)
-        except TimeoutError as error:
-            raise OutboxError(f"the outbox {self._path} is not pruned yet (its disk does not answer)") from error
+        return self._thread.begin(lambda: self._file.prune(max_age_s, max_bytes))
 
-    def close(self) -> None:
-        """Write what is pending, if the disk takes it within CLOSE_WAIT_S. Safe to call twice."""
+    def close(self, within_s: float = math.inf) -> None:
+        """Write what is pending, if the disk takes it within CLOSE_WAIT_S and `within_s`. Safe to call twice."""
         if self._closed:
             return
         self._closed = True
         self._history.close()
-        if not self._thread.end(self._finish, CLOSE_WAIT_S):
+        if not self._thread.end(self._finish, min(CLOSE_WAIT_S, within_s)):
             _log.error("the disk of the outbox %s does not answer: it is left behind", self._path)
         if self._pending:
             _log.error("%d alerts that were told are not in the outbox", len(self._pending))
@@ -237,13 +237,18 @@ class _Thread:
         """What the job returns or raises; or TimeoutError, though it may still be done then."""
         if self._overdue is not None and not self._overdue.done():
             raise TimeoutError
-        future: Future[_Result] = Future()
-        self._jobs.put((job, cast("Future[object]", future)))
+        future = self.begin(job)
         try:
             return future.result(within_s)
         except TimeoutError:
             self._overdue = cast("Future[object]", future)
             raise
+
+    def begin(self, job: Callable[[], _Result]) -> Future[_Result]:
+        """Have it done without waiting."""
+        future: Future[_Result] = Future()
+        self._jobs.put((job, cast("Future[object]", future)))
+        return future
 
     def end(self, last: Callable[[], None], within_s: float) -> bool:
         """Do a last job and end; False when that took too long, and the thread is left behind."""

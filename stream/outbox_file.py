@@ -54,7 +54,7 @@ class OutboxFile:
     """
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
-        self._path = path
+        self._path = path = Path(os.path.realpath(path))  # by whatever link it is reached, it has one lock
         self._now = now
         self.set_aside: Path | None = None
         self.damage = ""
@@ -69,6 +69,7 @@ class OutboxFile:
             try:
                 self._db, self.epoch = self._open_or_replace()
                 self._mark = _Mark(path.with_name(f"{path.name}.mark"), self.epoch, self.last_seq)
+                self._identity = _identity(path)
             except BaseException:
                 self.close()
                 raise
@@ -87,6 +88,10 @@ class OutboxFile:
     def insert(self, rows: Sequence[Row]) -> None:
         """All of them or none; they are on disk when this returns."""
         with failing(self._path, "written"):
+            if _identity(self._path) != self._identity:
+                raise OutboxError(
+                    f"the outbox {self._path} was replaced while it was in use", advice="start `vigil watch` anew"
+                )
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 self._db.executemany(
@@ -110,7 +115,9 @@ class OutboxFile:
         The newest one stays, so that counting goes on, and so does all from an open event's last message on.
         """
         with failing(self._path, "pruned"):
-            too_old = self._integer("SELECT max(seq) FROM alerts WHERE time < ?", self._now() - max_age_s)
+            # Up to the first that is young enough: a clock that was wrong for a while makes none before it old.
+            young_from = self._integer("SELECT min(seq) FROM alerts WHERE time >= ?", self._now() - max_age_s)
+            too_old = young_from - 1 if young_from else self.last_seq
             too_many = self._integer(
                 "SELECT max(seq) FROM (SELECT seq, sum(length(message)) OVER (ORDER BY seq DESC) AS bytes FROM alerts)"
                 " WHERE bytes > ?",
@@ -209,6 +216,12 @@ def failing(path: Path, done: str) -> Iterator[None]:
         }.get(code, may_write if isinstance(error, OSError) else "check the disk, and that this user may write there")
         reason = error.strerror if isinstance(error, OSError) else error
         raise OutboxError(f"the outbox {path} can't be {done} ({reason})", advice=advice) from error
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file it is: SQLite goes on in one that was removed, as if all were well."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 class _Mark:

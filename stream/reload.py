@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.errors import RuntimeFault
+from engine.errors import RuntimeFault, UsageError
 from stream.config import WatchConfig, load
 
 
 class ConfigFile:
-    """One file, with the command line's `overrides` in place of what it says."""
+    """One file, with the command line's `overrides` in place of what it says. Raises UsageError for a pipe."""
 
     def __init__(self, path: Path, overrides: Mapping[str, Any]) -> None:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is no file", advice="write it to one: a configuration is read more than once")
         self._path = path
         self._overrides = overrides
         self._seen = self._content()

@@ -166,6 +166,7 @@ class CameraSession:
         if self._times is None:
             self._times = StreamClock(live=source.live, first_segment=self._stats.segment + 1)
         self._stats.live = source.live
+        source.dropped = self._stats.dropped
         self._pace_start = None
         try:
             if self._stop.is_set():  # before `stop` could see the source
@@ -206,7 +207,8 @@ class CameraSession:
         ticks = packet.pts if packet.pts is not None else packet.dts
         raw_s = None if ticks is None else seconds(ticks, self._info.time_base)
         if not source.live and self._settings.pace is Pace.REALTIME:
-            self._wait_for(raw_s)
+            # By the order of decoding: else pictures that are told as changes of a later one come all at once.
+            self._wait_for(raw_s if packet.dts is None else seconds(packet.dts, self._info.time_base))
         self._stats.packets += 1
         stamp = times.foresee(raw_s, self._clock.time())
         self._packets.append(self._info, stamp.segment, packet, stamp.pts_s, stamp.time_s)

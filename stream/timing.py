@@ -16,6 +16,7 @@ DRIFT = 0.001  # how fast, per second, the epoch offset may follow a camera cloc
 CLOCK_SET_S = 1.0  # the machine's clock was set when it moved this much more than the monotonic one
 PACE_CHECK_S = 20.0  # a stretch over which a live stream's stamps are compared with the arrival clock
 PACE_BOUNDS = (0.8, 1.25)  # ... and what their ratio may be; two stretches outside in a row are a lie
+JUMPS, JUMPY_S = 3, 5.0  # so many jumps, each within that time of the one before, are one too
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class StreamClock:
         self._last_time_s = 0.0  # within a segment UTC time does not run back, unless the machine's clock was set
         self._pace_start: tuple[float, float] | None = None  # (raw, arrival)
         self._pace_strikes = 0
+        self._jumps = 0  # in a row
+        self._began_s = 0.0  # arrival of the segment's first picture
 
     def foresee(self, raw_s: float | None, now_s: float) -> Stamp:
         """Where a packet that is not decoded yet will about lie: good enough to file it, not to sample it."""
@@ -79,10 +82,16 @@ class StreamClock:
         raw_s = self._known(raw_s, arrival_s)
         broke, jumped = self._break, False
         if not broke:
-            broke = self._discontinuity(raw_s, sparse)
+            broke = self._discontinuity(raw_s, arrival_s, sparse)
             jumped = bool(broke) and self.live and told and self._told and self._jumped(raw_s, now_s)
+        if jumped:
+            self._jumps = self._jumps + 1 if arrival_s - self._began_s < JUMPY_S else 1
+            if self._jumps >= JUMPS and not self._by_arrival:
+                self._by_arrival = True
+                broke = "time stamps jump again and again: arrival times are used instead"
         self._told = told
         if broke:
+            self._began_s = arrival_s
             raw_s = arrival_s if self._by_arrival else raw_s
             self._begin(raw_s, now_s)
         elif raw_s - self._last_raw_s < 10**-STAMP_DIGITS:
@@ -105,8 +114,10 @@ class StreamClock:
             return self._last_raw_s + max(1e-3, arrival_s - self._last_arrival_s)
         return self._last_raw_s + (self._interval_s or 0.04)
 
-    def _discontinuity(self, raw_s: float, sparse: bool) -> str:
+    def _discontinuity(self, raw_s: float, arrival_s: float, sparse: bool) -> str:
         step_s = raw_s - self._last_raw_s
+        if self.live and step_s <= 0 and arrival_s - self._last_arrival_s > GAP_S:
+            return "time stamps stand still"
         if step_s < -BACK_S:
             return f"time stamps went back by {-step_s:.1f} s"
         if not sparse and step_s > max(GAP_S, GAP_INTERVALS * (self._interval_s or 0.0)):
@@ -117,9 +128,9 @@ class StreamClock:
         return ""
 
     def _jumped(self, raw_s: float, now_s: float) -> bool:
-        """Whether stamps that do not go on are wrong: they went back, ran ahead of time, or at another speed."""
+        """Whether stamps that do not go on are wrong: they stand still, went back, ran ahead, or at another speed."""
         ahead_s = self._epoch_s + raw_s - self._base_s - now_s
-        return self._by_arrival or raw_s < self._last_raw_s or ahead_s > GAP_S
+        return self._by_arrival or raw_s <= self._last_raw_s or ahead_s > GAP_S
 
     def _far(self, raw_s: float) -> bool:
         """Whether a packet's stamp lies too far from the last picture's for decoding order alone to explain it."""

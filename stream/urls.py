@@ -21,7 +21,7 @@ from engine.errors import UsageError
 HIDDEN = "***"
 
 # A parameter is secret when its name holds one of these.
-_SECRET_WORDS = ("pass", "pwd", "psw", "token", "secret", "key", "auth", "sig", "cred")
+_SECRET_WORDS = ("pas", "pw", "psw", "token", "secret", "key", "auth", "sig", "cred", "jwt", "session")
 _SCHEME = re.compile(r"(?:^|(?<=[\s'\"(<\[]))[A-Za-z][A-Za-z0-9+.-]*://")
 _COLON = re.compile("%(?:25)*3a|:", re.IGNORECASE)
 _INNER_SCHEME = re.compile("(?:%(?:25)*3a|:)(?:%(?:25)*2f|/){2}", re.IGNORECASE)

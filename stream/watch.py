@@ -28,6 +28,7 @@ from stream.bridges.bridge import Bridges
 from stream.camera import Camera
 from stream.clock import Clock, SystemClock
 from stream.config.models import CameraConfig, WatchConfig
+from stream.ending import CAPTURED_S, CLIPS_S, SENT_S, SERVED_S, STORED_S, Ending
 from stream.evidence.recorder import EvidenceWorker
 from stream.evidence.retention import Retention
 from stream.feed.endpoint import beside
@@ -39,7 +40,7 @@ from stream.metrics import Metrics
 from stream.notify import Supervisor
 from stream.outbox import Outbox, OutboxHistory
 from stream.reload import ConfigFile
-from stream.responses import ResponseWriter
+from stream.responses import ResponseRecorder
 from stream.session import CameraState, StateChange
 from stream.sources.base import Source
 from stream.webrtc.door import Doors
@@ -54,11 +55,9 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.25
 PRUNE_EVERY_S = 3600.0
-CAMERAS_STOP_S = 3.0  # what each part gets to end in, ten seconds in all
-SCORER_STOP_S = 3.0
-CLIPS_STOP_S = 3.0
+REMOVE_S = 3.0  # how long a camera's end is waited for while the others go on
 EXPLAIN_WAIT_S = 30.0  # for what is still to be said of files that are over
-BLOCKED_S = 60.0  # a loop that has not come round for so long is not alive; pruning the outbox may take as long
+BLOCKED_S = 60.0  # a loop that has not come round for so long is not alive
 
 # Sections that are read once, at the start.
 SHARED = ("scorer", "feed", "mqtt", "webhooks", "http", "console", "data", "engine")
@@ -115,6 +114,7 @@ class Watch:
         self._cameras: dict[str, Camera] = {}
         self._board = Board()
         self._applying = asyncio.Lock()
+        self._ending = Ending()
         self._over = False  # what is judged now comes too late to be told
         self._prune_at_s = self._came_round_s = self._clock.monotonic()
         self.alerts_told = 0
@@ -133,34 +133,38 @@ class Watch:
         `started` is told the addresses of the feed and of health, when they are open. Raises VigilError
         when something that is needed can't be opened; nothing is left behind then.
         """
-        config, clock = self._config, self._clock
+        config, clock, ending = self._config, self._clock, self._ending
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            feed = stack.enter_context(
-                FeedPublisher(config.feed.bind, scores=config.feed.scores, keys=config.feed.keys)
+            stack.callback(asyncio.create_task(_when(stop, ending.begin)).cancel)
+            # Whatever may wait for a disk is not done on the loop, from the start: it has to hear of a signal.
+            feed = await asyncio.to_thread(
+                FeedPublisher, config.feed.bind, scores=config.feed.scores, keys=config.feed.keys
             )
+            stack.callback(lambda: feed.close(ending.left_s(SENT_S)))
             outbox_thread = stack.enter_context(ThreadPoolExecutor(1, "vigil-outbox"))
             outbox = await self._loop.run_in_executor(
                 outbox_thread, Outbox, config.data.dir / "outbox.sqlite3", clock.time
             )
-            stack.callback(lambda: outbox_thread.submit(outbox.close).result())
+            stack.push_async_callback(lambda: asyncio.to_thread(outbox.close, ending.left_s(STORED_S)))
             self._metrics.outbox_pending.set_function(lambda: outbox.pending)
-            catch_up = CatchUpServer(
-                config.feed.catch_up or beside(config.feed.bind),
-                OutboxHistory(outbox),
-                feed.run,
-                keys=config.feed.keys,
-            )
-            feed.catch_up = stack.enter_context(catch_up).bound_endpoint
+            serving: dict[str, Callable[[], None]] = {}
+            stack.push_async_callback(ending.close, SERVED_S, serving)
+            catch_up = await asyncio.to_thread(_open_catch_up, config, outbox, feed.run)
+            serving["catch-up"] = catch_up.close
+            feed.catch_up = catch_up.bound_endpoint
             retention = config.data.retention
             evidence = EvidenceWorker(
                 config.data.dir,
                 retention=Retention(config.data.dir, max_age_s=retention.age_s, max_bytes=retention.size_bytes),
             )
-            stack.callback(evidence.close)
+            serving["evidence"] = evidence.close
             self._board.watch(watched(config).keys())
             bridges = await asyncio.to_thread(make_bridges, config, outbox, self._board, self._metrics)
-            stack.push_async_callback(asyncio.to_thread, bridges.close)
+            serving["bridges"] = bridges.close
+            record = await asyncio.to_thread(ResponseRecorder, self._record) if self._record else None
+            if record:
+                serving["recording"] = record.close
             self._alerts = Alerts(
                 outbox=outbox,
                 outbox_thread=outbox_thread,
@@ -169,20 +173,20 @@ class Watch:
                 data=config.data.dir,
                 metrics=self._metrics,
                 clock=clock,
-                record=stack.enter_context(ResponseWriter(self._record)) if self._record else None,
+                deadline=ending,
+                record=record,
                 explain=self._worker.explain,
                 kept=bridges.wake,
             )
             http_url = None
             if config.http.bind is not None:
                 token = config.http.token.get_secret_value() if config.http.token else None
-                server = stack.enter_context(
-                    HealthServer(str(config.http.bind), self._metrics, self._ready, self._alive, token=token)
-                )
+                server = HealthServer(str(config.http.bind), self._metrics, self._ready, self._alive, token=token)
+                serving["health"] = server.close
                 http_url = server.url
             await self._alerts.start()
             if config.console.bind is not None:
-                stack.push_async_callback(asyncio.to_thread, (await self._open_console(feed, outbox, bridges)).close)
+                serving["console"] = (await self._open_console(feed, outbox, bridges)).close
             started(feed.bound_endpoint, http_url)
             self._feed = feed
             for name, camera_config in watched(config).items():
@@ -248,6 +252,7 @@ class Watch:
             name,
             config,
             make_desk(name, config, self._ids, self._scorer, self._sentences),
+            new_id=self._ids,
             make_source=self._make_source,
             frame_size=self._scorer.frame_size,
             batcher=self._batcher,
@@ -265,10 +270,11 @@ class Watch:
         camera.keeper.stop()
         self._batcher.forget(name)
         self._worker.tell(lambda scorer: scorer.forget(name))
-        if not await asyncio.to_thread(camera.keeper.join, CAMERAS_STOP_S):
+        if not await asyncio.to_thread(camera.keeper.join, REMOVE_S):
             log.warning("its thread did not come back from native code", extra={"camera": name})
         camera.desk.packets.end()
         await self._alerts.finish(camera.desk, EndReason.RECONFIGURED)
+        await self._alerts.tell(camera.last_fault_alert(EndReason.RECONFIGURED))
         self._metrics.remove_camera(name)
         self._feed.forget(name)
         log.info("no longer watched as it was", extra={"camera": name})
@@ -308,6 +314,7 @@ class Watch:
             for camera in list(self._cameras.values()):
                 camera.keeper.tick()
                 camera.measure(self._metrics)
+                await self._alerts.tell(camera.fault_alert())
                 if camera.keeper.stats.live:  # a file's time is not the time of day
                     await self._alerts.tick(camera.desk)
                 if camera.keeper.done and not camera.finished and self._settled(camera.name):
@@ -324,7 +331,7 @@ class Watch:
             self._feed.greet()
             if self._clock.monotonic() >= self._prune_at_s:
                 self._prune_at_s = self._clock.monotonic() + PRUNE_EVERY_S
-                await self._alerts.prune()
+                self._alerts.prune()
             if self._worker.lost is not None:
                 raise self._worker.lost
             cameras = self._cameras.values()
@@ -337,24 +344,26 @@ class Watch:
                 await asyncio.wait_for(stop.wait(), TICK_S)
 
     async def _shut_down(self, evidence: EvidenceWorker) -> None:
-        """Stop capturing, score no more, end what is open, finish the clips: in that order, each bounded."""
+        """Stop capturing, score no more, finish the clips, tell the ends: in that order, and each in its time."""
+        ending = self._ending
+        ending.begin()
         self._supervisor.stopping()
         cameras = list(self._cameras.values())
         for camera in cameras:
             camera.keeper.stop()
         self._batcher.close()
-        deadline_s = self._clock.monotonic() + CAMERAS_STOP_S
         for camera in cameras:
-            if not await asyncio.to_thread(camera.keeper.join, max(0.0, deadline_s - self._clock.monotonic())):
+            if not await asyncio.to_thread(camera.keeper.join, ending.left_s(CAPTURED_S)):
                 log.warning("its thread did not come back from native code", extra={"camera": camera.name})
-        if not await asyncio.to_thread(self._worker.join, SCORER_STOP_S):
+        if not await asyncio.to_thread(self._worker.join, ending.left_s(CAPTURED_S)):
             log.warning("the scorer did not come back: it is left behind")
         self._over = True
         if self._worker.lost is None:  # else the next process ends what is open now, and knows that it did
             for camera in cameras:
                 await self._alerts.finish(camera.desk, EndReason.SHUTDOWN)
-        await asyncio.to_thread(evidence.close, CLIPS_STOP_S)
-        await self._alerts.drain(CLIPS_STOP_S)
+                await self._alerts.tell(camera.last_fault_alert(EndReason.SHUTDOWN))
+        await asyncio.to_thread(evidence.close, ending.left_s(CLIPS_S))
+        await self._alerts.close()
         self._count_windows()
 
     def _deliver(self, judged: Judged, took_s: float) -> None:
@@ -427,6 +436,16 @@ class Watch:
             "cameras": {name: camera.state.value for name, camera in list(self._cameras.items())},
         }
         return not hung_s, details
+
+
+def _open_catch_up(config: WatchConfig, outbox: Outbox, run: str) -> CatchUpServer:
+    endpoint = config.feed.catch_up or beside(config.feed.bind)
+    return CatchUpServer(endpoint, OutboxHistory(outbox), run, keys=config.feed.keys)
+
+
+async def _when(event: asyncio.Event, then: Callable[[], None]) -> None:
+    await event.wait()
+    then()
 
 
 def _without_rules(config: CameraConfig) -> dict[str, object]:

@@ -6,12 +6,13 @@ import ipaddress
 from ipaddress import IPv4Address, IPv6Address
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_INTERNET = ipaddress.ip_network("2000::/3")  # the only part of IPv6 that is given out; elsewhere others hide
 
 
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the Internet: not to this machine, a local network, or a special purpose."""
     meant = _meant(ipaddress.ip_address(address))
-    return meant.is_global and not meant.is_multicast
+    return meant.is_global and not meant.is_multicast and (meant.version == 4 or meant in _INTERNET)
 
 
 def may_post(scheme: str, address: str, *, allow_private: bool) -> bool:

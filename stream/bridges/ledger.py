@@ -55,7 +55,8 @@ class Ledger:
         with self._doing("opened"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if damage := _damage(self._path):
-                _log.error("%s is damaged (%s): kept as %s", self._path, damage, _set_aside(self._path).name)
+                aside = _set_aside(self._path)
+                _log.error("%s is damaged (%s): kept as %s; bridges begin as new ones", self._path, damage, aside.name)
             self._db = sqlite3.connect(self._path, isolation_level=None, timeout=WAIT_S, check_same_thread=False)
             try:
                 self._prepare()

@@ -30,7 +30,9 @@ TIMEOUT_S = 10.0  # for each answer of the broker
 GOODBYE_S = 0.5
 MOST_INCOMING = 1000
 STATES = ("status", "event", "explanation", "snapshot")  # retained, of each camera
+ANNOUNCED = "discovery"  # retained, of each camera: below which topic Home Assistant was told of it
 _CAMERA = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DISCOVERY = re.compile(rb"[A-Za-z0-9_/-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class _Session:
         self._open_from = 0  # alerts after this one tell what is open now
         self._shown: dict[str, dict[str, bytes]] = {}  # of each camera: what its topics were last told here
         self._gone: set[str] = set()  # cameras that the broker still has, and nobody watches
+        self._elsewhere: dict[str, str] = {}  # cameras that Home Assistant was told of below another topic than now
         self._listening = asyncio.create_task(self._listen())
 
     async def greet(self, kept: Kept) -> None:
@@ -123,9 +126,13 @@ class _Session:
         for _, body in kept.alerts:
             with contextlib.suppress(*UNREADABLE):  # a newer version's
                 self._note(msgspec.json.decode(body, type=AlertMessage))
+        prefix = self._settings.prefix
+        try:  # before anything is told there: the broker then says what it was told by earlier runs
+            await self._client.subscribe([(f"{prefix}/+/{topic}", 1) for topic in ("status", ANNOUNCED)])
+        except MqttError as error:
+            raise self._lost(error) from None
         await self.idle()
         try:
-            await self._client.subscribe(f"{self._settings.prefix}/+/status", qos=1)
             await self._publish("available", b"online", retain=True)
         except MqttError as error:
             raise self._lost(error) from None
@@ -148,6 +155,8 @@ class _Session:
             if self._listening.done():
                 raise MqttError("the connection broke")
             cameras = self._board.cameras
+            for camera in list(self._elsewhere):
+                await self._take_back(camera, self._elsewhere[camera])
             for camera in (self._gone | self._shown.keys()) - cameras.keys():
                 await self._remove(camera)
             for camera, status in cameras.items():
@@ -173,13 +182,13 @@ class _Session:
                 await self._publish_at(topic, payload, retain=True)
         if status is not None:
             await self._show_if_new(camera, "status", _shown_status(status))
-        events = list(self._open.get(camera, {}).values())
+        events = [each for each in self._open.get(camera, {}).values() if each.fault is None]
         await self._show_if_new(camera, "event", msgspec.json.encode(_event_state(events)))
 
     async def _show_evidence(self, alert: AlertMessage) -> None:
         if alert.snapshot and (jpeg := self._read(alert.snapshot)):
             await self._publish(f"{alert.camera}/snapshot", jpeg, retain=True)
-        if alert.explanation:
+        if alert.explanation and alert.fault is None:
             told = {name: getattr(alert, name) for name in ("explanation", "explanation_state", "id", "type", "time")}
             await self._publish(f"{alert.camera}/explanation", msgspec.json.encode(told), retain=True)
 
@@ -196,13 +205,23 @@ class _Session:
         self._shown.pop(camera, None)
         self._gone.discard(camera)
 
+    async def _take_back(self, camera: str, discovery: str) -> None:
+        for topic in discovery_topics(discovery, self._settings.prefix, camera).values():
+            await self._publish_at(topic, b"", retain=True)
+        if self._settings.discovery is None:  # else it was told anew
+            await self._publish(f"{camera}/{ANNOUNCED}", b"", retain=True)
+        del self._elsewhere[camera]
+
     def _announcement(self, camera: str) -> dict[str, bytes]:
-        settings = self._settings
-        if settings.discovery is None:
+        """What Home Assistant is told, by topic; and first where, for a later run that is to tell it elsewhere."""
+        prefix, discovery = self._settings.prefix, self._settings.discovery
+        if discovery is None:
             return {}
-        topics = discovery_topics(settings.discovery, settings.prefix, camera)
-        about = entities(settings.prefix, camera, version("vigil-vad"))
-        return {topic: msgspec.json.encode(about[name]) for name, topic in topics.items()}
+        topics = discovery_topics(discovery, prefix, camera)
+        about = entities(prefix, camera, version("vigil-vad"))
+        return {f"{prefix}/{camera}/{ANNOUNCED}": discovery.encode()} | {
+            topic: msgspec.json.encode(about[name]) for name, topic in topics.items()
+        }
 
     def _note(self, alert: AlertMessage) -> None:
         events = self._open.setdefault(alert.camera, {})
@@ -226,9 +245,14 @@ class _Session:
     async def _listen(self) -> None:
         """Until the connection ends. What the broker retained of cameras that nobody watches is to be taken away."""
         async for message in self._client.messages:
-            camera = str(message.topic).removeprefix(f"{self._settings.prefix}/").removesuffix("/status")
-            if message.retain and message.payload and _CAMERA.fullmatch(camera):
-                self._gone.add(camera)
+            camera, _, topic = str(message.topic).removeprefix(f"{self._settings.prefix}/").partition("/")
+            if not (message.retain and message.payload and _CAMERA.fullmatch(camera)):
+                continue
+            self._gone.add(camera)
+            if topic == ANNOUNCED and isinstance(message.payload, bytes) and _DISCOVERY.fullmatch(message.payload):
+                told = message.payload.decode()
+                if told != self._settings.discovery:
+                    self._elsewhere[camera] = told
 
     async def _publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         await self._publish_at(f"{self._settings.prefix}/{topic}", payload, retain=retain)

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from stream.config import load
+from stream.keys import KeyFolder
+from stream.printable import printable
 
 app = typer.Typer(help="Check a configuration file.", no_args_is_help=True)
 
@@ -19,10 +21,14 @@ def group() -> None:
 
 @app.command("check")
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A YAML file for vigil watch -c.")]) -> None:
-    """Say everything that is wrong with a file, with its lines.
+    """Say everything that is wrong with a file, with its lines, and with the folder of keys that it names.
 
-    Exit code 2 when something is.
+    Exit code 2 when vigil watch would refuse it.
     """
     config = load(file)
+    if config.feed.keys:
+        _, guests = KeyFolder(config.feed.keys).open()
+        for problem in guests.problems:
+            typer.echo(f"vigil: {printable(problem)}", err=True)
     cameras = len(config.cameras)
     typer.echo(f"{file}: fine, {cameras} camera{'' if cameras == 1 else 's'}, scorer {config.scorer.kind}")

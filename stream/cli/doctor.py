@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stream.cli.options import cameras_of
+from stream.cli.options import ConsoleAt, cameras_of
 from stream.config import from_mapping
 from stream.doctor.findings import Finding, Verdict, take
 from stream.printable import printable
@@ -41,6 +41,7 @@ def command(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder for the outbox, snapshots and clips.")
     ] = None,
+    console: ConsoleAt = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
 ) -> int:
     """Say what is wrong with this machine, or with cameras.
@@ -56,6 +57,8 @@ def command(
         overrides["cameras"] = cameras_of(sources)
     if data:
         overrides["data"] = {"dir": str(data)}
+    if console:
+        overrides["console"] = {"bind": console}
     settings, found = configuration(config, overrides) if config else (from_mapping(overrides), [])
     looks = camera_looks(settings)
     if looks:

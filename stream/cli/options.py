@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,12 @@ class ScorerKind(StrEnum):
 
 
 CONSOLE_ADDRESS = "127.0.0.1:8788"
+ConsoleAt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[HOST:PORT]", help=f"Serve the page for the browser; at {CONSOLE_ADDRESS} unless it is said."
+    ),
+]
 _ADDRESS = re.compile(r"(\[[^\]]*\]|[^:=/@]+):\d+|off")
 _NAMED = re.compile(r"([A-Za-z0-9_-]{1,64})=(.+)")
 

@@ -9,7 +9,6 @@ import dataclasses
 import json
 import logging
 import math
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from engine.errors import UsageError
-from stream.cli import replay_responses
+from stream.cli import replay_responses, replay_tune
 from stream.cli.options import ScorerKind
 from stream.cli.replay_options import (
     RESPONSES,
@@ -34,12 +33,13 @@ from stream.cli.replay_options import (
     Model,
     Ray,
     Resamples,
-    Responses,
     Scorer,
     Urls,
     Vectors,
     Workers,
     needs_extra,
+    print_figures,
+    read_said,
     recipe_of,
     watch_config,
 )
@@ -80,6 +80,7 @@ app.command("judge")(replay_responses.judge)
 app.command("export")(replay_responses.export)
 app.command("import")(replay_responses.import_)
 app.command("embed")(replay_responses.embed)
+app.command("tune")(replay_tune.tune)
 
 
 @app.command(_OF_A_DATASET, hidden=True)
@@ -150,7 +151,7 @@ def replay(
             raise UsageError("--scorer, --model and --url judge videos", advice="give --videos DIR")
         elif config and method != ONLINE:
             raise UsageError(f"{method} takes no --config", advice="it is for --method online, or to judge --videos")
-        material = _material(dataset, annotations, responses or [], ends, fps, allow_missing, features)
+        material = read_said(dataset, annotations, responses or [], ends, fps, allow_missing, features)
         if summary is not None:
             material = dataclasses.replace(material, coverage=summary.explain(material.coverage))
         procedure = _procedure(method, material, vectors, config)
@@ -158,7 +159,7 @@ def replay(
         found = metrics(run)
         if out is not None:
             save(run, out, found)
-    _print(found, as_json=as_json, out=out)
+    print_figures(found, as_json=as_json, out=out)
     return 0
 
 
@@ -181,76 +182,6 @@ def compare(
         value, low, high, p = (_written(*said) for said in _compared(each))
         typer.echo(f"{name:<32} {value:>11}  {low:>10} {high:>10}  {p:>9}")
     return 0
-
-
-@app.command("tune")
-def tune(
-    dataset: DatasetName,
-    annotations: Annotations,
-    responses: Responses,
-    out: Annotated[Path, typer.Option(help="The folder for tuned.yaml and the out-of-fold report.")],
-    vectors: Vectors = None,
-    parts: Annotated[
-        str | None, typer.Option(help="Parts of meaning, with commas: meaning,change,scene,memory. Default: all.")
-    ] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Into how many parts the videos are split.")] = 5,
-    scorings: Annotated[int, typer.Option(min=1, help="Ways to score that are tried.")] = 80,
-    policies: Annotated[int, typer.Option(min=1, help="Ways to alert that are tried.")] = 250,
-    seed: Annotated[int, typer.Option(help="Of the folds and of what is tried.")] = 0,
-    as_json: AsJson = False,
-    allow_missing: AllowMissing = False,
-    ends: LabelEnd = Ends.EXCLUSIVE,
-    fps: Fps = None,
-    resamples: Resamples = 1000,
-) -> int:
-    """Choose the parameters of `online` by cross-validation and write them as a file for vigil watch -c."""
-    with needs_extra():
-        from offline_eval.results import check_writable, metrics, save
-        from offline_eval.tuned import configuration, out_of_fold_run, spread
-        from offline_eval.tuning import PARTS, Search
-        from offline_eval.tuning import tune as run_tune
-        from offline_eval.vectors import read_vectors
-
-        check_writable(out)
-        material = _material(dataset, annotations, responses, ends, fps, allow_missing)
-        encoder = read_vectors(vectors) if vectors else None
-        wanted = tuple(PARTS if encoder else ()) if parts is None else tuple(part for part in parts.split(",") if part)
-        search = Search(parts=wanted, folds=folds, scorings=scorings, policies=policies, seed=seed)
-        videos = material.coverage.videos
-        tuned = run_tune(videos, material.said, encoder, material.dataset.fps, search, progress=log.info)
-        run = out_of_fold_run(material, tuned, search, resamples=resamples)
-        found = metrics(run) | {"folds": spread(tuned)}
-        save(run, out, found)
-        (out / "tuned.yaml").write_text(
-            configuration(material, tuned, search, run.report.evaluation.figures()), encoding="utf-8"
-        )
-    _print(found, as_json=as_json, out=out)
-    return 0
-
-
-def _material(
-    dataset: str,
-    annotations: Path,
-    responses: list[Path],
-    ends: Ends,
-    fps: float | None,
-    allow_missing: bool,
-    features: Path | None = None,
-) -> Material:
-    from offline_eval.datasets import LabelEnds
-    from offline_eval.material import read_material
-
-    if not responses:
-        raise UsageError("there is nothing to measure", advice="give --videos DIR and --out DIR, or --responses FILE")
-    return read_material(
-        dataset,
-        annotations,
-        *responses,
-        features=features,
-        ends=LabelEnds(ends.value),
-        fps=fps,
-        allow_missing=allow_missing,
-    )
 
 
 def _procedure(method: str, material: Material, vectors: Path | None, config: Path | None) -> Procedure:
@@ -308,16 +239,3 @@ def _written(value: float, how: str) -> str:
 def _difference(each: Difference) -> dict[str, float | None]:
     values = {"value": each.value, "low": each.low, "high": each.high, "p": each.p}
     return {name: None if value != value else value for name, value in values.items()}  # NaN is unlike itself
-
-
-def _print(found: Mapping[str, Any], *, as_json: bool, out: Path | None) -> None:
-    if as_json:
-        typer.echo(json.dumps(found, allow_nan=False))
-        return
-    typer.echo(f"{found['method']} on {found['dataset']}: {found['videos']} videos, {found['frames']} frames")
-    for name, each in found["figures"].items():
-        value, low, high = (each[key] for key in ("value", "low", "high"))
-        interval = "" if low is None else f"  {low:>9.4f} to {high:<9.4f}"
-        typer.echo(f"  {name:<32} {'undefined' if value is None else f'{value:.4f}':>9}{interval}")
-    if out is not None:
-        typer.echo(f"  report in {out}")

@@ -1,13 +1,14 @@
-"""What several commands of `vigil replay` take, and what it means to `offline_eval`."""
+"""What several commands of `vigil replay` take and tell, and what it means to `offline_eval`."""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ from stream.cli.options import ScorerKind, scorer_of
 from stream.config import WatchConfig, from_mapping, load
 
 if TYPE_CHECKING:
+    from offline_eval.material import Material
     from offline_eval.videos.plan import Plan
     from offline_eval.videos.scorers import Recipe
 
@@ -110,3 +112,41 @@ def recipe_of(method: str, watch: WatchConfig) -> tuple[Recipe, Plan]:
     if method in VERA:
         return configured(watch, vectors=True), OfflineCentredWindows()
     return configured(with_verdicts(watch, method)), RawSegments()
+
+
+def read_said(
+    dataset: str,
+    annotations: Path,
+    responses: list[Path],
+    ends: Ends,
+    fps: float | None,
+    allow_missing: bool,
+    features: Path | None = None,
+) -> Material:
+    from offline_eval.datasets import LabelEnds
+    from offline_eval.material import read_material
+
+    if not responses:
+        raise UsageError("there is nothing to measure", advice="give --videos DIR and --out DIR, or --responses FILE")
+    return read_material(
+        dataset,
+        annotations,
+        *responses,
+        features=features,
+        ends=LabelEnds(ends.value),
+        fps=fps,
+        allow_missing=allow_missing,
+    )
+
+
+def print_figures(found: Mapping[str, Any], *, as_json: bool, out: Path | None) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, allow_nan=False))
+        return
+    typer.echo(f"{found['method']} on {found['dataset']}: {found['videos']} videos, {found['frames']} frames")
+    for name, each in found["figures"].items():
+        value, low, high = (each[key] for key in ("value", "low", "high"))
+        interval = "" if low is None else f"  {low:>9.4f} to {high:<9.4f}"
+        typer.echo(f"  {name:<32} {'undefined' if value is None else f'{value:.4f}':>9}{interval}")
+    if out is not None:
+        typer.echo(f"  report in {out}")

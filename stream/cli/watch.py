@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import RuntimeFault, UsageError
-from stream.cli.options import CONSOLE_ADDRESS, ScorerKind, cameras_of, duration, scorer_of
+from stream.cli.options import ConsoleAt, ScorerKind, cameras_of, duration, scorer_of
 from stream.config import WatchConfig, from_mapping
+from stream.ending import force_end
 from stream.notify import Supervisor
 from stream.reload import ConfigFile
 from stream.session import Pace
+from stream.side_thread import SideThread
 
 if TYPE_CHECKING:
     from stream.watch import Watch
@@ -73,12 +75,7 @@ def command(
     http: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where to serve health and metrics, or off.")
     ] = None,
-    console: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[HOST:PORT]", help=f"Serve the page for the browser; at {CONSOLE_ADDRESS} unless it is said."
-        ),
-    ] = None,
+    console: ConsoleAt = None,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The folder for the outbox, snapshots and clips.")
     ] = None,
@@ -113,7 +110,7 @@ def watch(
     lasting_s: float | None = None,
     exit_at_end: bool = False,
 ) -> int:
-    """Run until a signal, the time or the end. The second Ctrl-C ends the process at once.
+    """Run until a signal, the time or the end. A signal ends the process within seconds, a second one at once.
 
     When `file` changes, or at SIGHUP, it is read again; one that does not hold changes nothing.
     """
@@ -137,6 +134,7 @@ def watch(
                 loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_DFL)
             log.info("stopping; once more to force")
+            force_end()
             stop.set()
 
         signals = (signal.SIGINT, signal.SIGTERM)
@@ -177,21 +175,29 @@ async def _follow(file: ConfigFile, running: Watch, supervisor: Supervisor) -> N
     """Apply what the file says whenever that changes, and at each SIGHUP."""
     asked = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
-    while True:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asked.wait(), LOOK_EVERY_S)
-        if not (asked.is_set() or file.changed()):
-            continue
-        asked.clear()
-        supervisor.reloading()
-        try:
-            await running.apply(file.load())
-        except UsageError as error:
-            log.error("the configuration stays as it is: %s", error)
-        else:
-            log.info("the configuration was read again")
-        finally:
-            supervisor.ready()
+    disk = SideThread("vigil-config")
+    try:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asked.wait(), LOOK_EVERY_S)
+            with contextlib.suppress(RuntimeFault):  # its disk does not answer: it is looked at again
+                if asked.is_set() or await disk.do(file.changed):
+                    asked.clear()
+                    await _reload(file, disk, running, supervisor)
+    finally:
+        disk.close(within_s=0)
+
+
+async def _reload(file: ConfigFile, disk: SideThread, running: Watch, supervisor: Supervisor) -> None:
+    supervisor.reloading()
+    try:
+        await running.apply(await disk.do(file.load))
+    except (UsageError, RuntimeFault) as error:
+        log.error("the configuration stays as it is: %s", error)
+    else:
+        log.info("the configuration was read again")
+    finally:
+        supervisor.ready()
 
 
 def _say_where(feed: str, http: str | None) -> None:

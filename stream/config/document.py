@@ -32,7 +32,7 @@ data:
 """
 
 INTRODUCTION = f"""\
-<!-- Made by `python -m stream.config.document`: change the descriptions in stream/config/models.py instead. -->
+<!-- Made by `python -m stream.config.document`: change the descriptions in stream/config/models instead. -->
 
 # Configuration
 
@@ -49,9 +49,9 @@ INTRODUCTION = f"""\
 vigil config check FILE
 ```
 
-lists everything that is wrong with it, one line each, with the line, the key and what is accepted there. It needs
-the secrets, because a missing one is a problem as well, but opens no camera. `vigil watch` refuses a file that does
-not pass.
+lists everything that is wrong with it, one line each, with the line, the key and what is accepted there; then what is
+wrong with the folder of keys, if it names one. It needs the secrets, because a missing one is a problem as well, but
+opens no camera. `vigil watch` refuses a file that does not pass.
 
 ## How values are written
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -33,6 +34,8 @@ _BROKER = re.compile(
 )
 _TOPIC = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,21 @@ def _key(value: object) -> SecretStr:
     return SecretStr(value)
 
 
+def _token(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SHORTEST_TOKEN:
+        raise ValueError(f"a token has {SHORTEST_TOKEN} characters or more: make one: openssl rand -hex 24")
+    return value
+
+
+def _name_of(what: str) -> AfterValidator:
+    def check(name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"a {what}'s name has 1 to 64 letters, digits, - or _")
+        return name
+
+    return AfterValidator(check)
+
+
 Duration = Annotated[float, BeforeValidator(parse_duration), Kind("duration", format_duration)]  # seconds
 Size = Annotated[int, BeforeValidator(parse_size), Kind("size", format_size)]  # bytes
 SourceAddress = Annotated[Address, PlainValidator(_address), PlainSerializer(str), Kind("URL, file or webcam")]
@@ -220,6 +238,7 @@ AlertTypes = Annotated[
 ]
 Topic = Annotated[str, PlainValidator(_topic), Kind("topic")]
 ApiKey = Annotated[SecretStr, PlainValidator(_key), PlainSerializer(str), Kind("secret")]
+Token = Annotated[ApiKey, AfterValidator(_token)]  # opens a door, so it can't be guessed
 Listen = Annotated[
     HostPort | None,
     PlainValidator(_host_port),
@@ -233,3 +252,5 @@ Polygon = Annotated[tuple[Point, ...], Field(min_length=3), WrapValidator(_polyg
 ModelName = Annotated[str, Field(min_length=1), Kind("folder or hub name")]
 Question = Annotated[str, Field(min_length=1, max_length=500), Kind("question")]
 Score = Annotated[float, Field(ge=0, le=1)]
+CameraName = Annotated[str, _name_of("camera")]
+WebhookName = Annotated[str, _name_of("webhook")]

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 def open_console(view: WatchView) -> ConsoleServer:
     """Serve it until it is closed. Raises UsageError without the extra, RuntimeFault when it can't be served."""
+    return load_console()(view)
+
+
+def load_console() -> type[ConsoleServer]:
+    """Raises UsageError without the extra."""
     try:
         from stream.console.server import ConsoleServer
     except ModuleNotFoundError as error:
@@ -23,4 +28,4 @@ def open_console(view: WatchView) -> ConsoleServer:
             f"the console needs {error.name}, which is not installed",
             advice="pip install -e '.[console]' in Vigil's folder",
         ) from error
-    return ConsoleServer(view)
+    return ConsoleServer

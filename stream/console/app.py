@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
-from starlette.responses import FileResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from stream.console.compress import Compressed
 from stream.console.guard import Guard
 from stream.console.problems import DESCRIBED, MEDIA_TYPE, handle_problems
-from stream.console.routes import alerts, cameras, definitions, health, session, stream, whip
+from stream.console.routes import alerts, cameras, definitions, health, pictures, session, stream, whep, whip
 from stream.console.services import BEARER, Services
 
 STATIC = Path(__file__).with_name("static")
@@ -35,20 +37,22 @@ def make_app(services: Services) -> ASGIApp:
     handle_problems(app)
     api = APIRouter(prefix="/api", responses=DESCRIBED)
     described_by = [] if services.gate.is_open else [Depends(BEARER)]
-    for part in (cameras, alerts, stream, definitions, health):
+    for part in (cameras, pictures, alerts, stream, definitions, health):
         api.include_router(part.router, dependencies=described_by)
     api.include_router(session.router)
     app.include_router(api)
     app.include_router(whip.router)
-    app.mount("/static", _Static(directory=STATIC))
+    app.include_router(whep.router)
+    static = _Static(directory=STATIC)
+    app.mount("/static", static)
 
     @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return FileResponse(STATIC / "index.html", headers=REVALIDATED)
+    async def page(request: Request) -> Response:
+        return await static.get_response("index.html", request.scope)
 
     @app.get("/publish", include_in_schema=False)
-    async def publishing() -> Response:
-        return FileResponse(STATIC / "publish.html", headers=REVALIDATED)
+    async def publishing(request: Request) -> Response:
+        return await static.get_response("publish.html", request.scope)
 
     described = app.openapi
 
@@ -56,13 +60,14 @@ def make_app(services: Services) -> ASGIApp:
         return _with_problems(described())
 
     app.openapi = openapi  # type: ignore[method-assign]
-    return Guard(app, local_only=services.gate.is_open)
+    return Guard(Compressed(app), local_only=services.gate.is_open)
 
 
 class _Static(StaticFiles):
     def file_response(self, *arguments: Any, **options: Any) -> Response:
         response = super().file_response(*arguments, **options)
         response.headers.update(REVALIDATED)
+        response.headers["etag"] = f"W/{response.headers['etag']}"  # for the file, however it is compressed
         return response
 
 

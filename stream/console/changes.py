@@ -13,13 +13,14 @@ from http import HTTPStatus
 from typing import Any
 
 from engine.errors import VigilError
+from engine.scorer import LanguageScorer
 from stream.config.change import with_definitions
 from stream.config.edit import Value, with_list
 from stream.config.models import CameraConfig, DefinitionConfig, WatchConfig
 from stream.console.database import transaction
-from stream.console.problems import Problem
-from stream.console.side_thread import SideThread
+from stream.console.problems import Problem, no_words
 from stream.console.view import WatchView
+from stream.side_thread import SideThread
 
 KEPT = 50  # changes of a camera that are told
 FROM_FILE = "(configuration)"  # who wrote what was there before the first change
@@ -62,7 +63,9 @@ class Changes:
         return config.definitions, version_of(config.definitions), await self._disk.do(partial(self._history, camera))
 
     async def apply(self, camera: str, definitions: Definitions, based_on: str, by: str) -> Applied:
-        """Raises Problem when they don't hold, or are not based on what is in force."""
+        """Raises Problem when they don't hold, are not based on what is in force, or nobody would understand them."""
+        if not isinstance(self._view.scorer, LanguageScorer):
+            raise no_words(self._view.scorer)
         async with self._turn:
             before = await self._config(camera)
             _require(before, based_on)

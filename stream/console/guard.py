@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stream.console.problems import answer
-from stream.loopback import is_loopback
+from stream.loopback import meant_for_loopback
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
@@ -59,7 +59,7 @@ class Guard:
 
     def _refusal(self, method: str, headers: Headers) -> str | None:
         host = headers.get("host", "")
-        if self._local_only and not is_loopback(_name_of(host)):
+        if self._local_only and not meant_for_loopback(host):
             return (
                 "without tokens the console answers to this machine only: open it as localhost, or set console.tokens"
             )
@@ -71,8 +71,3 @@ class Guard:
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             return "the request comes from another site"
         return None
-
-
-def _name_of(host: str) -> str:
-    """Without its port; an IPv6 address keeps its brackets."""
-    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]

@@ -1,24 +1,25 @@
 """What the watch tells, for any number of viewers, each at its own pace. Knows no web and no thread.
 
 Alerts are kept in order: the newest in memory, all of them in the outbox. Of states and scores only the newest counts,
-so a viewer that is slow misses some of those, and nothing is ever queued for it.
+so a viewer that is slow misses some of those, and nothing is ever queued for it. Marks are told when they are made; who
+was away looks them up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 from collections import deque
 from dataclasses import dataclass, field
 
 from engine.errors import VigilError
 from stream.clock import Clock
-from stream.console.side_thread import SideThread
 from stream.feed.catch_up import History
 from stream.feed.messages import AlertMessage, Message, ScoreMessage, StatusMessage, encode
+from stream.side_thread import SideThread
 
 KEPT_ALERTS = 1000
+KEPT_MARKS = 200
 PAGE_ALERTS = 500
 PAUSED_S = 15.0  # without a score for so long a camera is not being scored
 SILENT_S = 120.0  # a camera that was not heard of for so long is gone: states come every few seconds
@@ -51,12 +52,13 @@ class Hub:
         self.epoch = history.epoch
         self.last_seq = last_seq
         self.over = False
+        self.version = 0  # of the newest state, score or mark
         self.news = asyncio.Event()  # set, and replaced by another one, at each message
         self._history = history
         self._disk = disk
         self._clock = clock
-        self._versions = itertools.count(1)
         self._alerts: deque[tuple[int, bytes]] = deque(maxlen=KEPT_ALERTS)
+        self._marks: deque[tuple[int, bytes]] = deque(maxlen=KEPT_MARKS)
         self._newest: dict[Key, Newest] = {}
         self._paces: dict[tuple[str, str], _Pace] = {}
 
@@ -76,6 +78,11 @@ class Hub:
                     pace = self._paces.setdefault((message.camera, message.definition), _Pace())
                     pace.came_s.append(now_s)
                     pace.age_s = max(0.0, self._clock.time() - message.time)
+        self._wake()
+
+    def mark(self, data: bytes) -> None:
+        """Somebody said something of an event; `data` is JSON."""
+        self._marks.append((self._next_version(), data))
         self._wake()
 
     def close(self) -> None:
@@ -102,6 +109,10 @@ class Hub:
                 return kept.alerts
         return [alert for alert in self._alerts if alert[0] > seq]
 
+    def marks_after(self, version: int) -> list[bytes]:
+        """What was said since then, as JSON, oldest first."""
+        return [data for at, data in self._marks if at > version]
+
     def status(self, camera: str) -> StatusMessage | None:
         found = self._newest.get(("status", camera, ""))
         return found.message if found and isinstance(found.message, StatusMessage) else None
@@ -121,12 +132,16 @@ class Hub:
         return (len(found.came_s) - 1) / took_s, found.age_s
 
     def _put(self, key: Key, message: StatusMessage | ScoreMessage, now_s: float) -> None:
-        self._newest[key] = Newest(next(self._versions), now_s, message, encode(message))
+        self._newest[key] = Newest(self._next_version(), now_s, message, encode(message))
 
     def _forget_silent(self, now_s: float) -> None:
         heard = {key[1] for key, newest in self._newest.items() if now_s - newest.heard_s < SILENT_S}
         self._newest = {key: newest for key, newest in self._newest.items() if key[1] in heard}
         self._paces = {key: pace for key, pace in self._paces.items() if key[0] in heard}
+
+    def _next_version(self) -> int:
+        self.version += 1
+        return self.version
 
     def _wake(self) -> None:
         self.news.set()

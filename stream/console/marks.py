@@ -56,9 +56,13 @@ def marks_of(db: sqlite3.Connection, event_id: str) -> list[Mark]:
 
 
 def feedback(db: sqlite3.Connection) -> Iterator[bytes]:
-    """Each event that was ever marked, as one line of JSON: the latest mark, and the event as it was then."""
+    """Each event that was ever marked, as one line of JSON: the latest mark, and the event as it is known.
+
+    Of one that the outbox has forgotten, that is as it was when it was marked.
+    """
     rows = db.execute(
-        "SELECT time, by, acknowledged, verdict, note, message FROM marks AS m"
+        "SELECT time, by, acknowledged, verdict, note,"
+        " coalesce((SELECT message FROM events WHERE id = m.event), m.message) FROM marks AS m"
         " WHERE number = (SELECT max(number) FROM marks WHERE event = m.event) ORDER BY number"
     )
     for time_s, by, acknowledged, verdict, note, data in rows:
@@ -75,7 +79,9 @@ def feedback(db: sqlite3.Connection) -> Iterator[bytes]:
             "time": time_s,
             "start_time": event.start_time,
             "end_time": event.end_time,
+            "newest_time": event.time,
             "severity": event.severity,
+            "fault": event.fault,
             "top_score": event.top_score,
             "threshold": event.threshold,
             "explanation": event.explanation,

@@ -81,6 +81,7 @@ class Camera(BaseModel):
     score: dict[str, float | None]
     threshold: dict[str, float]
     open_event: str | None
+    whep: str | None = Field(description="Where to watch it by WebRTC; null where that can't be done.")
 
 
 class Point(BaseModel):
@@ -135,12 +136,16 @@ class Event(BaseModel):
     score: float
     top_score: float
     threshold: float
+    fault: str | None
     explanation: str | None
     explanation_state: str
     boxes: list[dict[str, Any]]
     snapshot: str | None
+    snapshot_note: str | None
+    snapshot_time: Time | None
     clip: str | None
     clip_note: str | None
+    clip_start_time: Time | None
     model: dict[str, Any]
     suppressed_count: int
     mark: EventMark | None
@@ -194,6 +199,13 @@ class DefinitionsGiven(Given):
 
 class UndoGiven(Given):
     based_on: str = Field(max_length=64, description="The version that is in force.")
+
+
+class MarkTold(BaseModel):
+    """What viewers hear when somebody marks an event."""
+
+    event: str
+    mark: EventMark
 
 
 class DefinitionsChange(BaseModel):

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from stream.console.side_thread import SideThread
 from stream.console.view import CameraNow
 from stream.evidence.snapshot import encode_jpeg, unsquash
 from stream.preview import Preview, Shown
+from stream.side_thread import SideThread
 
-LOOK_EVERY_S, LOOKS = 0.04, 15  # for a fresh picture; after that the last one has to do
-KEPT = 64  # encoded pictures, of all cameras and sizes
+LOOK_EVERY_S, LOOKS = 0.03, 20  # for a fresh picture; after that the last one has to do
+KEPT = 256  # encoded pictures, of all cameras and sizes
 QUALITY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Jpeg:
+    """`tag` is the picture's own, `data` is None for who has it, and `time_s` is when it was taken."""
+
+    tag: str
+    data: bytes | None
+    time_s: float
 
 
 class Pictures:
@@ -23,28 +34,41 @@ class Pictures:
 
     def __init__(self, thread: SideThread) -> None:
         self._thread = thread
-        self._encoded: OrderedDict[tuple[str, int], tuple[Shown, asyncio.Future[bytes]]] = OrderedDict()
+        self._encoded: OrderedDict[tuple[str, int], tuple[str, asyncio.Future[bytes]]] = OrderedDict()  # with its tag
 
-    async def newest(self, camera: CameraNow, width: int) -> tuple[str, bytes] | None:
-        """A tag that is the picture's own, and its JPEG, at most `width` wide; None while there is none."""
-        shown = await _newest(camera.preview)
+    async def newest(self, camera: CameraNow, width: int, known: Collection[str] = ()) -> Jpeg | None:
+        """At most `width` wide, and one whose tag is not `known` if that comes soon; None while there is none."""
+
+        def tag_of(shown: Shown) -> str:
+            return f"{shown.time_s:.3f}-{width}-{shown.squashed:d}-{camera.name}"
+
+        shown = await _newest(camera.preview, width, lambda shown: tag_of(shown) in known)
         if shown is None:
             return None
+        tag = tag_of(shown)
+        data = None if tag in known else await self._jpeg(tag, shown, camera, width)
+        return Jpeg(tag, data, shown.time_s)
+
+    async def _jpeg(self, tag: str, shown: Shown, camera: CameraNow, width: int) -> bytes:
+        """Encoded once for all who want it so wide."""
         key = (camera.name, width)
-        before = self._encoded.get(key)
-        if before is None or before[0] is not shown:
+        newest = self._encoded.get(key)
+        if newest is None or newest[0] != tag:
             encoding = self._thread.begin(lambda: _encode(shown, camera.size, width))
-            before = self._encoded[key] = (shown, asyncio.wrap_future(encoding))
+            newest = self._encoded[key] = (tag, asyncio.wrap_future(encoding))
         self._encoded.move_to_end(key)
         while len(self._encoded) > KEPT:
             self._encoded.popitem(last=False)
-        return f"{shown.time_s:.3f}-{width}-{shown.squashed:d}", await asyncio.shield(before[1])
+        return await asyncio.shield(newest[1])
 
 
-async def _newest(preview: Preview) -> Shown | None:
+async def _newest(preview: Preview, width: int, is_known: Callable[[Shown], bool]) -> Shown | None:
     for _ in range(LOOKS):
-        if (shown := preview.fresh()) is not None:
-            return shown
+        shown = preview.fresh(width)
+        if shown is not None:
+            if not is_known(shown):
+                return shown
+            preview.ask(width)
         await asyncio.sleep(LOOK_EVERY_S)
     return preview.last()
 

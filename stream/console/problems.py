@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from engine.errors import UsageError, VigilError
+from engine.scorer import Scorer
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,14 @@ class Problem(Exception):
         self.status = status
         self.detail = detail
         self.headers = headers
+
+
+def no_words(scorer: Scorer) -> Problem:
+    """For who has a wording, but a scorer that would not understand it."""
+    name = scorer.info.scorer
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, f"the scorer {name} does not understand words: use internvl2 or openai"
+    )
 
 
 def answer(

@@ -8,6 +8,7 @@ import errno
 import logging
 import socket
 import threading
+from importlib.util import find_spec
 
 import uvicorn
 
@@ -22,16 +23,19 @@ from stream.console.hub import Hub
 from stream.console.live import Places
 from stream.console.pictures import Pictures
 from stream.console.services import Services
-from stream.console.side_thread import SideThread
+from stream.console.snapshots import Snapshots
 from stream.console.tries import Tries
 from stream.console.view import WatchView
 from stream.feed.messages import Message
 from stream.outbox import OutboxHistory
+from stream.side_thread import SideThread
+from stream.webrtc.peers import Peers
 from stream.webrtc.publishers import Publishers
+from stream.webrtc.viewers import Viewers
 
 log = logging.getLogger(__name__)
 
-MOST_STREAMS, MOST_VIDEOS, MOST_CONNECTIONS = 64, 16, 256
+MOST_STREAMS, MOST_VIDEOS, MOST_LOOKS, MOST_CONNECTIONS = 64, 16, 128, 256
 GRACE_S = 1  # for answers that are under way at the end
 CLOSE_WITHIN_S = 5.0
 
@@ -54,8 +58,9 @@ class ConsoleServer:
                 stack.callback(history.close)
             for thread in threads.values():
                 stack.callback(thread.close)
-            publishers = Publishers(view.doors)
-            stack.callback(publishers.close)
+            peers = Peers()
+            stack.callback(peers.close)
+            self._viewers = Viewers(config.console.webrtc_viewers if find_spec("aiortc") else 0, peers)
             self._hub = Hub(histories[0], view.outbox.last_seq, threads["outbox"], view.clock)
             self._services = Services(
                 view=view,
@@ -65,12 +70,15 @@ class ConsoleServer:
                 db=db,
                 catalogue=Catalogue(db, histories[1]),
                 pictures=Pictures(threads["pictures"]),
+                snapshots=Snapshots(config.data.dir),
                 changes=Changes(view, db, threads["disk"]),
                 tries=Tries(view),
                 data=config.data.dir,
-                publishers=publishers,
+                publishers=Publishers(view.doors, peers),
+                viewers=self._viewers,
                 streams=Places(MOST_STREAMS),
                 videos=Places(MOST_VIDEOS),
+                looks=Places(MOST_LOOKS),
             )
             threads["disk"].begin(self._services.catalogue.catch_up)
             self._server = uvicorn.Server(
@@ -96,6 +104,7 @@ class ConsoleServer:
         """The watch has told something. From any thread; never waits."""
         with contextlib.suppress(RuntimeError):  # after the end
             self._loop.call_soon_threadsafe(self._hub.take, message)
+            self._viewers.hear(message)
 
     def close(self) -> None:
         """Let everybody go, within some seconds. Safe to call twice."""

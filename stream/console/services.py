@@ -21,10 +21,12 @@ from stream.console.hub import Hub
 from stream.console.live import Places
 from stream.console.pictures import Pictures
 from stream.console.problems import Problem
-from stream.console.side_thread import SideThread
+from stream.console.snapshots import Snapshots
 from stream.console.tries import Tries
 from stream.console.view import WatchView
+from stream.side_thread import SideThread
 from stream.webrtc.publishers import Publishers
+from stream.webrtc.viewers import Viewers
 
 COOKIE = "vigil_session"
 CSRF_HEADER = "X-CSRF-Token"
@@ -42,12 +44,15 @@ class Services:
     db: sqlite3.Connection
     catalogue: Catalogue
     pictures: Pictures
+    snapshots: Snapshots
     changes: Changes
     tries: Tries
     data: Path
     publishers: Publishers
+    viewers: Viewers
     streams: Places
     videos: Places
+    looks: Places
 
 
 def services_of(request: Request) -> Services:

@@ -1,42 +1,47 @@
 """A wording on trial: what was seen is scored again by it, beside the one in force. Nobody is told of those scores.
 
-The scorer's thread is lent for a few windows at a time, so that the cameras' own windows go first in between.
+The scorer's thread is lent for a moment at a time, and for a fraction of the time while the cameras' own windows wait.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import tempfile
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from engine.errors import UsageError, VigilError
+from engine.errors import RuntimeFault, UsageError, VigilError
 from engine.scorer import LanguageScorer, Scorer
 from engine.types import Definition, Frame, Window
 from engine.windows import Windower, WindowPlan
-from stream.console.problems import Problem
-from stream.console.side_thread import SideThread
+from stream.console.problems import Problem, no_words
 from stream.console.view import WatchView
 from stream.evidence.clip import ClipRecording, ClipSettings
 from stream.ids import Ids
 from stream.rings import PacketRing
+from stream.side_thread import SideThread
 from stream.sources.base import EncodedPacket, StreamInfo
 from stream.sources.pyav import PyAvOptions, PyAvSource
 from stream.timing import StreamClock
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4  # windows for which the cameras' own have to wait
+AT_ONCE = 4  # windows at most for which the cameras' own have to wait
+LENT_S = 0.5  # for which the scorer is lent at a time, unless one window takes longer
+REST = 3.0  # as many times as long the cameras then have it to themselves, as long as one of them waits
+LOOK_EVERY_S = 0.05
 MOST_RUNNING = 2
 KEPT = 32  # tries whose results are remembered
 LONGEST_S = 600.0  # of what is scored again
@@ -44,6 +49,8 @@ DECODE_WITHIN_S = 60.0
 SCORE_WITHIN_S = 60.0  # beyond the scorer's own timeout: other work may be before it
 BEGINNING_S = 1.0
 OLD, NEW = "old", "new"
+
+_Result = TypeVar("_Result")
 
 Record = Callable[[Path], tuple[Path, float | None]]
 """Makes the clip in question, if need be in the folder it is given; and says when that begins, if that is known."""
@@ -94,9 +101,12 @@ class Tries:
 
     async def _begin(self, camera: str, old: Definition, new: Definition, record: Record) -> Trial:
         if not isinstance(self._view.scorer, LanguageScorer):
+            raise no_words(self._view.scorer)
+        if hung_for_s := self._view.worker.hung_for_s:
             raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"the scorer {self._view.scorer.info.scorer} does not understand words: use internvl2 or openai",
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"the scorer has not answered for {hung_for_s:.0f} s: try again when it does",
+                {"Retry-After": "10"},
             )
         found = await self._view.camera(camera)
         if found is None:
@@ -125,13 +135,13 @@ class Tries:
                 windows = windows_of(clip, plan, self._view.scorer.frame_size, name)
                 try:
                     await self._score(
-                        trial, name, wordings, lambda: thread.do(partial(_some, windows), DECODE_WITHIN_S)
+                        trial, name, wordings, lambda count: thread.do(partial(_some, windows, count), DECODE_WITHIN_S)
                     )
                 finally:
                     thread.begin(windows.close)
             trial.state = "done"
-        except (VigilError, TimeoutError, OSError) as error:
-            trial.problem = str(error) or "the scorer does not answer"
+        except (VigilError, OSError) as error:
+            trial.problem = str(error)
         except Exception:
             log.exception("a try failed", extra={"camera": trial.camera})
             trial.problem = "a fault of Vigil's: its log says more"
@@ -146,7 +156,7 @@ class Tries:
         trial: Trial,
         name: str,
         wordings: tuple[Definition, Definition],
-        more: Callable[[], Awaitable[list[Window]]],
+        more: Callable[[int], Awaitable[list[Window]]],
     ) -> None:
         def define(scorer: Scorer) -> None:
             if isinstance(scorer, LanguageScorer):
@@ -154,18 +164,29 @@ class Tries:
 
         config = await self._view.there(self._view.config)
         within_s = SCORE_WITHIN_S + config.scorer.timeout_s
-        async with asyncio.timeout(within_s):
-            await asyncio.wrap_future(self._view.on_scorer(define))
-        while batch := await more():
-            async with asyncio.timeout(within_s):
-                judged = await asyncio.wrap_future(self._view.judge(batch))
+        await _answered(self._view.on_scorer(define), within_s)
+        count, reason = 1, ""
+        while batch := await more(count):
+            judged, took_s = await _answered(self._view.judge(batch), within_s)
             for window, judgement in zip(batch, judged, strict=True):
                 other = judgement.further.get(NEW)
                 at_s = round(window.end.time_s - BEGINNING_S, 3)
                 trial.old.append((at_s, judgement.score))
                 trial.new.append((at_s, other.score if other else None))
+                reason = judgement.reason or reason
+            count = _how_many(took_s / len(batch), min(AT_ONCE, self._view.scorer.max_batch))
+            await self._give_way(REST * took_s)
         if not trial.old:
             raise UsageError("there is not one window of video to try it on", advice="try again in a moment")
+        if all(score is None for _, score in trial.old + trial.new):
+            raise UsageError(f"no window could be judged: {reason or 'the scorer does not say why'}")
+
+    async def _give_way(self, longest_s: float) -> None:
+        """Until no camera waits for the scorer, or for so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest_s):
+                while self._view.batcher.waiting_s:
+                    await asyncio.sleep(LOOK_EVERY_S)
 
 
 def windows_of(clip: Path, plan: WindowPlan, frame_size: tuple[int, int], camera: str) -> Generator[Window]:
@@ -195,8 +216,23 @@ def windows_of(clip: Path, plan: WindowPlan, frame_size: tuple[int, int], camera
             yield from windower.push(Frame(camera, *place, stamp.pts_s, stamp.time_s, 0.0, image))
 
 
-def _some(windows: Generator[Window]) -> list[Window]:
-    return list(itertools.islice(windows, AT_ONCE))
+def _some(windows: Generator[Window], count: int) -> list[Window]:
+    return list(itertools.islice(windows, count))
+
+
+def _how_many(each_s: float, most: int) -> int:
+    """Windows of so many seconds each that the scorer may be lent for."""
+    return most if each_s * most <= LENT_S else max(1, int(LENT_S / each_s))
+
+
+async def _answered(future: Future[_Result], within_s: float) -> _Result:
+    try:
+        async with asyncio.timeout(within_s):
+            return await asyncio.wrap_future(future)
+    except TimeoutError as error:
+        raise RuntimeFault(
+            f"the scorer had no time for it within {within_s:g} s", advice="try again when it has less to do"
+        ) from error
 
 
 def _recorded(packets: PacketRing, since_s: float, seconds: float, folder: Path) -> tuple[Path, float | None]:

@@ -7,7 +7,7 @@ that neither ever sees the other's things half done.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -95,9 +95,14 @@ class WatchView:
         await self._within(3 * ANSWER_WITHIN_S, applied())
 
     async def camera(self, name: str) -> CameraNow | None:
-        def look() -> CameraNow | None:
-            camera = self.cameras.get(name)
-            return _now(camera, self.batcher.counts()) if camera else None
+        return next(iter(await self.some_cameras((name,))), None)
+
+    async def some_cameras(self, names: Collection[str]) -> list[CameraNow]:
+        """Those of them that there are."""
+
+        def look() -> list[CameraNow]:
+            counts = self.batcher.counts()
+            return [_now(self.cameras[name], counts) for name in names if name in self.cameras]
 
         return await self.there(look)
 
@@ -141,9 +146,14 @@ class WatchView:
         self.worker.tell(told)
         return future
 
-    def judge(self, windows: Sequence[Window]) -> Future[list[Judgement]]:
-        """Their judgements, which become nobody's alerts."""
-        return self.on_scorer(lambda scorer: judge(scorer, windows))
+    def judge(self, windows: Sequence[Window]) -> Future[tuple[list[Judgement], float]]:
+        """Their judgements, which become nobody's alerts, and the seconds that the scorer took."""
+
+        def judged(scorer: Scorer) -> tuple[list[Judgement], float]:
+            began_s = self.clock.monotonic()
+            return judge(scorer, windows), self.clock.monotonic() - began_s
+
+        return self.on_scorer(judged)
 
     async def _within(self, seconds: float, work: Coroutine[Any, Any, _Result]) -> _Result:
         if self.loop.is_closed():

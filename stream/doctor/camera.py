@@ -18,7 +18,8 @@ from stream.doctor.probe import LONGEST_LOOK_S, Seen, watch
 from stream.remux import ClipWriter, browser_note
 from stream.sources.base import StreamInfo
 from stream.timing import PACE_BOUNDS
-from stream.wiring.cameras import make_source, watched
+from stream.webrtc.door import Doors
+from stream.wiring.cameras import make_source, waits_for, watched
 
 GRACE_S = 10.0  # beyond a source's own timeouts: looking up a name is covered by none of them
 FEW_PICTURES = 0.7  # of what is announced
@@ -38,8 +39,14 @@ def _look(name: str, config: CameraConfig) -> Look:
 
 def examine(config: CameraConfig) -> Iterator[Finding]:
     """Open the camera as a watch does, watch it for some seconds, and say what was seen."""
+    from stream.console import load_console
+
     try:
-        source = make_source(config)
+        source = make_source(config, Doors())
+        if waits := waits_for(config):
+            load_console()  # where publishers come in
+            yield ok("stream", f"{waits} of the console; the extras for both are installed")
+            return
     except UsageError as wrong:
         yield problem("stream", wrong.message, wrong.advice)
         return

@@ -1,4 +1,4 @@
-"""Is the machine fit: disk, ports, webcams, clock, limits? Changes nothing and opens no camera."""
+"""Is the machine fit: disk, keys, ports, webcams, clock, limits? Changes nothing and opens no camera."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.errors import UsageError
 from stream.config.durations import format_size
 from stream.config.fields import HostPort
 from stream.config.models import DataConfig
 from stream.doctor.asking import ask
 from stream.doctor.findings import Finding, ok, problem, warning
 from stream.feed.endpoint import parse
-from stream.loopback import is_loopback
+from stream.keys import KeyFolder
 
 FEW_FILES = 1024
 SPARE_BYTES = 200_000_000  # less free space is none
@@ -64,6 +65,22 @@ def disk(data: DataConfig) -> Iterator[Finding]:
     yield say("disk", message, advice, dir=str(data.dir), free_bytes=free, file_system=system)
 
 
+def feed_keys(folder: Path | None) -> Iterator[Finding]:
+    """Who may hear the feed."""
+    if folder is None:
+        yield ok("feed keys", "none: everybody on this machine hears the feed")
+        return
+    try:
+        _, guests = KeyFolder(folder).open()
+    except UsageError as error:
+        yield problem("feed keys", error.message, error.advice)
+        return
+    for text in guests.problems:
+        yield warning("feed keys", text)
+    if count := len(guests.names):
+        yield ok("feed keys", f"{folder} lets in {count} client{'s' * (count != 1)}", clients=count)
+
+
 def feed_port(endpoint: str) -> Iterator[Finding]:
     address = parse(endpoint)
     if address is None:
@@ -73,16 +90,13 @@ def feed_port(endpoint: str) -> Iterator[Finding]:
         yield _port("feed port", host, 0 if number == "*" else int(number))
 
 
-def http_port(bind: HostPort | None) -> Iterator[Finding]:
-    yield ok("http port", "off") if bind is None else _port("http port", bind.host, bind.port)
+def port(check: str, bind: HostPort | None) -> Iterator[Finding]:
+    yield ok(check, "off") if bind is None else _port(check, bind.host, bind.port)
 
 
 def _port(check: str, host: str, number: int) -> Finding:
     """Whether it could be bound. Nothing listens on it, so whoever waits for Vigil there notices nothing."""
-    address, bare = f"{host}:{number}", host.strip("[]")
-    if not is_loopback(host):
-        advice = f"use 127.0.0.1:{number}, behind a proxy or an SSH tunnel"
-        return problem(check, f"{address} would be open to the network", advice)
+    address, bare = f"{host}:{number}", host.strip("[]*")
     try:
         with socket.socket(socket.AF_INET6 if ":" in bare else socket.AF_INET) as tried:
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the real ones do

@@ -1,8 +1,7 @@
-"""The evidence thread: keeps the snapshots and clips of every camera's open events.
+"""The evidence of every camera's open events: snapshots, and clips, each kind from a thread of its own.
 
-The loop asks and goes on; decoding, drawing and writing of what is large happen in one thread of its own,
-so a slow disk delays evidence and never a camera. What fails is logged, told in the result, and costs
-nothing but the evidence. Knows packet rings and files; nothing of alerts, policies or the feed.
+A slow disk delays evidence, and never a camera; a slow clip delays no snapshot. What fails is logged, told in the
+result, and costs nothing but the evidence. Knows packet rings and files; nothing of alerts, policies or the feed.
 """
 
 from __future__ import annotations
@@ -17,10 +16,11 @@ from pathlib import Path
 
 from engine.errors import EvidenceError
 from engine.types import Box, Image
+from stream.evidence.album import Album
 from stream.evidence.clip import ClipRecording, ClipResult, ClipSettings
-from stream.evidence.paths import event_path
+from stream.evidence.paths import CLEAN, event_path
 from stream.evidence.retention import Retention
-from stream.evidence.snapshot import draw_boxes, encode_jpeg, unsquash, write_snapshot
+from stream.evidence.snapshot import draw_boxes, encode_jpeg, unsquash
 from stream.remux import decode_at
 from stream.rings import PacketRing
 
@@ -37,11 +37,15 @@ _DEFAULT_CLIP = ClipSettings()
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A picture of an event: `jpeg` is empty and `path` None when it could not be made or written."""
+    """A picture of an event: `jpeg` is empty and `path` None when it could not be made or written.
+
+    `error` says why. When the disk takes its time, `late` is done when the picture is there after all.
+    """
 
     path: Path | None
     jpeg: bytes
     error: str = ""
+    late: Future[Path] | None = None
 
 
 _NO_SNAPSHOT = Snapshot(None, b"")
@@ -70,9 +74,10 @@ class _Event:
 
 
 class EvidenceWorker:
-    """Snapshots and clips for any number of events of any number of cameras, in one thread.
+    """Snapshots and clips for any number of events of any number of cameras.
 
-    Its methods may be called from any thread, and none but `close` waits for the evidence thread.
+    Its methods may be called from any thread. Those that take a snapshot encode it, and wait a moment for the disk:
+    they are not for an event loop.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class EvidenceWorker:
         self._lock = threading.Lock()  # of the table of events and of each event's snapshot
         self._events: dict[str, _Event] = {}
         self._cut_off: dict[str, ClipResult] = {}  # of events given up before they ended
+        self._album = Album()
         self._wake = threading.Event()
         self._closing = False
         # A daemon: a disk that hangs for ever must not keep the process from ending.
@@ -110,7 +116,7 @@ class EvidenceWorker:
         *,
         clip: ClipSettings | None = _DEFAULT_CLIP,
     ) -> Snapshot:
-        """Begin an event's evidence; its snapshot lies there when this returns, its clip begins to grow.
+        """Begin an event's evidence: take its snapshot, and let its clip begin to grow.
 
         `image` is the worst frame at the scorer's size, or None for no snapshots. The snapshot is made of it now,
         and soon again from the ring's packets at the camera's own size (width, height). Without a ring there is no
@@ -120,10 +126,9 @@ class EvidenceWorker:
         recording = None
         if ring is not None and clip is not None:
             recording = ClipRecording(path.with_suffix(".mp4"), ring, start_time_s, clip)
-        worst = None if image is None else _Moment(worst_time_s, tuple(boxes))
-        event = _Event(camera, path, ring, recording, native_size, worst)
+        event = _Event(camera, path, ring, recording, native_size, None)
+        snapshot = _NO_SNAPSHOT if image is None else self._take_snapshot(event, image, boxes, worst_time_s)
         with self._lock:
-            snapshot = _NO_SNAPSHOT if image is None else self._take_snapshot(event, image, boxes)
             if not self._closing:
                 self._events[event_id] = event
         self._wake.set()
@@ -133,10 +138,9 @@ class EvidenceWorker:
         """Replace an open event's snapshot by that of a worse frame."""
         with self._lock:
             event = self._events.get(event_id)
-            if event is None:
-                return Snapshot(None, b"", error="the event is not open")
-            event.worst = _Moment(worst_time_s, tuple(boxes))
-            snapshot = self._take_snapshot(event, image, boxes)
+        if event is None:
+            return Snapshot(None, b"", error="the event is not open")
+        snapshot = self._take_snapshot(event, image, boxes, worst_time_s)
         self._wake.set()
         return snapshot
 
@@ -157,30 +161,41 @@ class EvidenceWorker:
         return done
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Finish every clip as it is and end the thread. Safe to call twice: the second call does not wait again."""
+        """Finish every clip as it is and end the threads. Safe to call twice: the second call does not wait again."""
         with self._lock:
             if self._closing:
                 return
             self._closing = True
         self._wake.set()
+        until_s = time.monotonic() + timeout_s
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             log.warning("the evidence thread is still writing after %g s: the last clips may lack their end", timeout_s)
             self._give_up("not finished in time when Vigil was stopped")
+        self._album.close(max(0.0, until_s - time.monotonic()))
 
-    def _take_snapshot(self, event: _Event, image: Image, boxes: Sequence[Box]) -> Snapshot:
+    def _take_snapshot(self, event: _Event, image: Image, boxes: Sequence[Box], time_s: float) -> Snapshot:
+        """Make this the picture of the event, and wait a moment for the disk."""
         jpeg = b""
-        path = event.path.with_suffix(".jpg")
         try:
-            jpeg = encode_jpeg(draw_boxes(unsquash(image, event.native_size), boxes))
-            write_snapshot(path, jpeg)
+            jpeg, clean = _drawn(unsquash(image, event.native_size), boxes)
+            with self._lock:  # which of two is the newer one is not for the disk to decide
+                event.worst = _Moment(time_s, tuple(boxes))
+                written = self._put(event, jpeg, clean)
+            if not self._album.wait(written):
+                return Snapshot(None, jpeg, error="the disk has not taken the snapshot yet", late=written)
+            return Snapshot(written.result(), jpeg)
         except EvidenceError as error:
             log.warning("%s", error, extra={"camera": event.camera})
             return Snapshot(None, jpeg, error=str(error))
         except Exception:  # odd boxes, for example, must not cost the alert
             log.exception("a snapshot failed", extra={"camera": event.camera})
             return Snapshot(None, jpeg, error="an internal error, see the log")
-        return Snapshot(path, jpeg)
+
+    def _put(self, event: _Event, jpeg: bytes, clean: bytes | None) -> Future[Path]:
+        if clean is not None:
+            self._album.put(event.path.with_suffix(CLEAN), clean)
+        return self._album.put(event.path.with_suffix(".jpg"), jpeg)
 
     def _run(self) -> None:
         try:
@@ -241,12 +256,15 @@ class EvidenceWorker:
             return
         try:
             image = decode_at(group[wanted].info, [stored.packet for stored in group], wanted)
-            jpeg = encode_jpeg(draw_boxes(image, worst.boxes))
-            with self._lock:
-                if event.worst is worst:  # or `improve` has put a newer one there
-                    write_snapshot(event.path.with_suffix(".jpg"), jpeg)
+            jpeg, clean = _drawn(image, worst.boxes)
         except EvidenceError as error:
-            log.warning("the snapshot stays small: %s", error, extra={"camera": event.camera})
+            _stays_small(event, error)
+            return
+        with self._lock:
+            if event.worst is not worst:  # `improve` has put a newer one there
+                return
+            written = self._put(event, jpeg, clean)
+        written.add_done_callback(lambda done: _stays_small(event, done.exception()))
 
     def _sweep_when_due(self) -> None:
         if self._retention is None or self._clock() < self._sweep_at_s:
@@ -270,3 +288,13 @@ class EvidenceWorker:
             left = list(self._events)
         for event_id in left:
             self._settle(event_id, ClipResult(None, error=error))
+
+
+def _drawn(image: Image, boxes: Sequence[Box]) -> tuple[bytes, bytes | None]:
+    """A snapshot's two JPEGs: with its boxes, and without them when it has some."""
+    return encode_jpeg(draw_boxes(image, boxes)), encode_jpeg(image) if boxes else None
+
+
+def _stays_small(event: _Event, error: BaseException | None) -> None:
+    if error is not None:
+        log.warning("the snapshot stays small: %s", error, extra={"camera": event.camera})

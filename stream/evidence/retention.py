@@ -16,7 +16,7 @@ from stream.evidence.paths import events_folder
 log = logging.getLogger(__name__)
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_ENDINGS = (".jpg", ".mp4")
+_ENDINGS = (".jpg", ".jpeg", ".mp4")
 _DAY_S = 86_400.0
 
 

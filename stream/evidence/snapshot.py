@@ -44,7 +44,7 @@ def draw_boxes(image: Image, boxes: Sequence[Box]) -> Image:
 
 def encode_jpeg(image: Image, quality: int = 85) -> bytes:
     """[H, W, 3] RGB as a JPEG."""
-    done, encoded = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    done, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise EvidenceError(f"can't encode a picture of shape {image.shape} as a JPEG")
     return encoded.tobytes()

@@ -10,10 +10,11 @@ Besides what was asked for, the events say what was missed and how the connectio
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -132,7 +133,8 @@ class Subscription(_Events):
     def __init__(self, endpoint: str, tracker: Tracker, file: PositionFile | None, key: ClientKey | None) -> None:
         super().__init__(tracker, file, key)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket, self._monitor = _subscribe(self._context, endpoint, tracker.topics, key)
+        with _ended_on_failure(self._context):
+            self._socket, self._monitor = _subscribe(self._context, endpoint, tracker.topics, key)
         self._request: zmq.Socket[bytes] | None = None
 
     def __iter__(self) -> Self:
@@ -191,7 +193,8 @@ class AsyncSubscription(_Events):
     def __init__(self, endpoint: str, tracker: Tracker, file: PositionFile | None, key: ClientKey | None) -> None:
         super().__init__(tracker, file, key)
         self._context = zmq.asyncio.Context()
-        self._socket, self._monitor = _subscribe(self._context, endpoint, tracker.topics, key)
+        with _ended_on_failure(self._context):
+            self._socket, self._monitor = _subscribe(self._context, endpoint, tracker.topics, key)
         self._request: zmq.asyncio.Socket | None = None
 
     def __aiter__(self) -> Self:
@@ -241,6 +244,15 @@ class AsyncSubscription(_Events):
             await self._request.send(request, zmq.NOBLOCK)
 
 
+@contextlib.contextmanager
+def _ended_on_failure(context: zmq.Context[Any]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        context.destroy(linger=0)
+        raise
+
+
 def _subscribe(
     context: zmq.Context[_Socket], endpoint: str, topics: Collection[str], key: ClientKey | None
 ) -> tuple[_Socket, _Socket]:
@@ -253,11 +265,7 @@ def _subscribe(
     for name in topics:
         socket.set(zmq.SUBSCRIBE, name.encode())
     monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | _REFUSALS)
-    try:
-        connect(socket, endpoint, key)
-    except UsageError:
-        _disconnect(context, socket, monitor)
-        raise
+    connect(socket, endpoint, key)
     return socket, monitor
 
 

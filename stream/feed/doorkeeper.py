@@ -7,6 +7,7 @@ is a thread, which also looks at the folder: a disk that hangs holds up whoever 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from pathlib import Path
@@ -36,9 +37,9 @@ class Doorkeeper:
         self._what = what
         self.revocations = 0  # how often somebody was found to be let in no more
         self._keys = KeyFolder(folder)
-        self._server = self._keys.server()
         self._guests = Guests()
-        self._take(self._keys.guests())
+        self._server, guests = self._keys.open()
+        self._take(guests)
         self._asked: zmq.Socket[bytes] = context.socket(zmq.REP)
         self._asked.set(zmq.LINGER, 0)
         self._asked.bind("inproc://zeromq.zap.01")
@@ -46,7 +47,10 @@ class Doorkeeper:
         self._stopped.bind("inproc://stop-keeping")
         self._stop = context.socket(zmq.PAIR)
         self._stop.connect("inproc://stop-keeping")
-        self._thread = threading.Thread(target=self._keep, name="vigil-doorkeeper", daemon=True)
+        self._context = context
+        self._parting = threading.Lock()  # of the two below: who goes last ends the context
+        self._ended = self._left_behind = False
+        self._thread = threading.Thread(target=self._run, name="vigil-doorkeeper", daemon=True)
         self._thread.start()
 
     def lock(self, socket: zmq.Socket[bytes]) -> None:
@@ -56,18 +60,31 @@ class Doorkeeper:
         socket.set(zmq.ZAP_DOMAIN, _DOMAIN)
         socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
-    def close(self) -> bool:
-        """Whether the context has no socket of this any more: the thread is left behind when the disk hangs.
+    def close(self, within_s: float = math.inf) -> bool:
+        """Whether the context has no socket of this any more. Bounded, and safe to call twice.
 
-        Bounded, and safe to call twice.
+        When the disk hangs the thread is left behind, and ends the context if it ever comes back.
         """
         if not self._stop.closed:
             self._stop.send(b"")
             self._stop.close()
-            self._thread.join(CLOSE_WAIT_S)
-            if self._thread.is_alive():
+            self._thread.join(min(CLOSE_WAIT_S, within_s))
+            with self._parting:
+                self._left_behind = not self._ended
+            if self._left_behind:
                 _log.error("the folder of keys can't be read: its thread is left behind")
-        return not self._thread.is_alive()
+        return self._ended
+
+    def _run(self) -> None:
+        try:
+            self._keep()
+        finally:
+            self._asked.close()
+            self._stopped.close()
+            with self._parting:
+                self._ended = True
+                if self._left_behind:
+                    self._context.term()
 
     def _keep(self) -> None:
         poller = zmq.Poller()
@@ -80,8 +97,6 @@ class Doorkeeper:
             if time.monotonic() >= look_at_s:
                 self._look()
                 look_at_s = time.monotonic() + LOOK_EVERY_S
-        self._asked.close()
-        self._stopped.close()
 
     def _answer(self, question: list[bytes]) -> list[bytes]:
         version, number, domain, _address, _identity, mechanism, *keys = question + [b""] * (6 - len(question))

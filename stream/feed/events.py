@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from stream.feed.messages import HEARTBEAT_S, Message
 
@@ -16,7 +18,7 @@ class Position:
     """How far a subscriber is: it has dealt with all alerts up to `seq` of `epoch`; "" is whichever there is."""
 
     epoch: str
-    seq: int
+    seq: Annotated[int, msgspec.Meta(ge=0)]
 
 
 Since = Position | Literal["all", "open", "now"]

@@ -76,14 +76,18 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema"
     top_score: float  # ... and the highest since the event began
     threshold: float
     definition: str = "default"
+    fault: str | None = None  # what is wrong with the camera (docs/cameras.md); null for an event of the scene
     explanation: str | None = None
     explanation_state: str = "provisional"  # or pending: it is being written; or final: it will not change
     boxes: tuple[AlertBox, ...] = ()
     has_snapshot: bool = False  # whether `snapshot` is there; follows it, and so for `has_clip`
     has_clip: bool = False
     snapshot: str | None = None  # a path relative to the data directory
+    snapshot_note: str | None = None  # why there is none, or none yet: an update names it when it is there
+    snapshot_time: float | None = None  # when it was taken, and `boxes` were there
     clip: str | None = None
     clip_note: str | None = None  # what to know before playing it, such as "HEVC: not every browser plays it"
+    clip_start_time: float | None = None  # of its first picture
     timing: AlertTiming
     model: AlertModel
     suppressed_count: int = 0

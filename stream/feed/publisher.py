@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from stream.feed.sockets import Entrance
 
 HIGH_WATER_MARK = 20_000  # messages kept for each subscriber that falls behind; then it misses some, and sees that
 MAX_SUBSCRIPTION_BYTES = 4 << 10
+GREETED_AT_ONCE = 1000  # subscriptions; the next ones wait, so that a flood of them holds up no alert
 LINGER_MS = 1000  # how long closing waits for what subscribers have not fetched yet
 
 
@@ -48,12 +50,12 @@ class FeedPublisher:
         self._statuses: dict[str, StatusMessage] = {}
         self._last_alert_seq = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.XPUB)
-        self._socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
-        self._socket.set(zmq.LINGER, LINGER_MS)
-        self._socket.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)
-        self._socket.set(zmq.XPUB_VERBOSE, 1)  # also hear of a subscription that another subscriber has already
         try:
+            self._socket = self._context.socket(zmq.XPUB)
+            self._socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
+            self._socket.set(zmq.LINGER, LINGER_MS)
+            self._socket.set(zmq.MAXMSGSIZE, MAX_SUBSCRIPTION_BYTES)
+            self._socket.set(zmq.XPUB_VERBOSE, 1)  # also hear of a subscription that another subscriber has already
             self._entrance = Entrance(self._socket, endpoint, "the feed", keys)
         except BaseException:
             self._context.destroy(linger=0)
@@ -81,7 +83,9 @@ class FeedPublisher:
         """Send new subscribers the status of their cameras again; cut off who is let in no more."""
         self._entrance.look()
         prefixes = set()
-        while self._socket.poll(0, zmq.POLLIN):
+        for _ in range(GREETED_AT_ONCE):
+            if not self._socket.poll(0, zmq.POLLIN):
+                break
             request = self._socket.recv(zmq.NOBLOCK)
             if request[:1] == b"\x01":
                 prefixes.add(request[1:])
@@ -93,10 +97,11 @@ class FeedPublisher:
         """The camera was removed: its status is not sent again."""
         self._statuses.pop(camera, None)
 
-    def close(self) -> None:
-        """Give subscribers `LINGER_MS` to fetch the rest, then let go. Safe to call twice."""
-        self._socket.close()
-        if self._entrance.close():
+    def close(self, within_s: float = math.inf) -> None:
+        """Give subscribers `LINGER_MS` to fetch the rest, and no longer than `within_s`. Safe to call twice."""
+        if not self._socket.closed:
+            self._socket.close(linger=int(min(LINGER_MS, 1000 * within_s)))
+        if self._entrance.close(within_s):
             self._context.term()
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from pathlib import Path
@@ -33,23 +34,23 @@ class CatchUpServer:
         self._run = run
         self._look_every_ms = LOOK_EVERY_MS if keys else None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.ROUTER)
-        self._socket.set(zmq.RCVHWM, HIGH_WATER_MARK)
-        self._socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
-        self._socket.set(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(history.close)
+            undo.callback(self._context.destroy, linger=0)
+            self._socket = self._context.socket(zmq.ROUTER)
+            self._socket.set(zmq.RCVHWM, HIGH_WATER_MARK)
+            self._socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
+            self._socket.set(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
             self._entrance = Entrance(self._socket, endpoint, "catch-up", keys)
-        except BaseException:
-            history.close()
-            self._context.destroy(linger=0)
-            raise
-        self.bound_endpoint = self._entrance.endpoint
-        self._stopped = self._context.socket(zmq.PAIR)
-        self._stopped.bind("inproc://stop")
-        self._stop = self._context.socket(zmq.PAIR)
-        self._stop.connect("inproc://stop")
-        self._thread = threading.Thread(target=self._serve, name="vigil-catch-up", daemon=True)
-        self._thread.start()
+            undo.callback(self._entrance.close)
+            self.bound_endpoint = self._entrance.endpoint
+            self._stopped = self._context.socket(zmq.PAIR)
+            self._stopped.bind("inproc://stop")
+            self._stop = self._context.socket(zmq.PAIR)
+            self._stop.connect("inproc://stop")
+            self._thread = threading.Thread(target=self._serve, name="vigil-catch-up", daemon=True)
+            self._thread.start()
+            undo.pop_all()
 
     def close(self) -> None:
         """Bounded, even when the disk hangs: then the thread is left behind. Safe to call twice."""

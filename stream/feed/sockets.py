@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from stream.keys import ClientKey
 MAX_MESSAGE_BYTES = 32 << 20
 TRIES = 20  # at opening again what was open, before that is an error
 RECONNECT_FIRST_MS, RECONNECT_LONGEST_MS = 100, 2000
+TAKES_NOTHING_MS = 30_000  # then a peer's connection is ended and what waited for it let go; it comes back by itself
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Entrance:
             if self._doorkeeper:
                 self._doorkeeper.lock(socket)
             socket.set(zmq.IPV6, 1 if "[" in endpoint else 0)
+            socket.set(zmq.TCP_MAXRT, TAKES_NOTHING_MS)
             self.endpoint = self._open(endpoint.replace("//localhost:", "//127.0.0.1:"))  # a `*` became the port
         except BaseException:
             self.close()
@@ -65,9 +68,9 @@ class Entrance:
             self._socket.set(zmq.LINGER, linger_ms)
             self._is_open = False
 
-    def close(self) -> bool:
+    def close(self, within_s: float = math.inf) -> bool:
         """Whether the socket's context has no socket of this any more. Safe to call twice."""
-        return self._doorkeeper is None or self._doorkeeper.close()
+        return self._doorkeeper is None or self._doorkeeper.close(within_s)
 
     def _open_again(self) -> None:
         try:

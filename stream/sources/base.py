@@ -7,6 +7,7 @@ reconnecting. It is one attempt: opened once, iterated once, closed once, all fr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -76,6 +77,9 @@ class Source(Protocol):
 
     keyframes_only: bool
     """Set by the reader between items: decode key frames only, where the source can. Packets still flow."""
+
+    dropped: Counter[str]
+    """Pictures that came and are not handed out, by reason. The reader may put its own there before it opens."""
 
     def open(self) -> StreamInfo:
         """Connect. Raises SourceError within the open timeout."""

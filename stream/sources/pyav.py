@@ -14,6 +14,7 @@ import io
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -65,8 +66,8 @@ class PyAvOptions:
     """
 
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
-    open_timeout_s: float = 10.0
-    read_timeout_s: float = 5.0
+    open_timeout_s: float = 9.0
+    read_timeout_s: float = 4.0
     hwaccel: str | None = None  # "auto", or a device type of FFmpeg's: "cuda", "vaapi", "qsv", ...
     skip_unreferenced: bool = True
     wanted_fps: float = 8.0
@@ -113,6 +114,7 @@ class PyAvSource:
         self._read_timeout_s = patience_s(url, options.read_timeout_s)
 
         self.keyframes_only = False
+        self.dropped: Counter[str] = Counter()
 
         self._closed = False
         self._native = threading.Lock()  # held while a thread may be inside FFmpeg

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -55,6 +56,7 @@ class RawSource(ABC):
 
     def __init__(self) -> None:
         self.keyframes_only = False
+        self.dropped: Counter[str] = Counter()
         self._native = threading.Lock()  # held while the reading thread is in a subclass's method or the encoder
         self._closed = False
         self._encoder: PacketEncoder | None = None

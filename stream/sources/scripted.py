@@ -6,6 +6,7 @@ Knows nothing of cameras: what it yields, when it fails and how is all given.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ class ScriptedSource:
     ) -> None:
         self.live = live
         self.keyframes_only = False
+        self.dropped: Counter[str] = Counter()
         self._items = items
         self._fail = fail
         self._closed = threading.Event()

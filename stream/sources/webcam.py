@@ -66,7 +66,7 @@ class WebcamSource(RawSource):
         device: int | str,
         size: tuple[int, int] | None = None,
         fps: float | None = None,
-        read_timeout_s: float = 5.0,
+        read_timeout_s: float = 4.0,
         *,
         open_capture: Callable[[int | str], Capture] = open_capture,
         monotonic: Callable[[], float] = time.monotonic,

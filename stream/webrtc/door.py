@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 
 import av
 
 from engine.errors import SourceError
+
+UNTAKEN = "untaken"  # the reason of drops: the next one came before the camera took it
 
 
 class Incoming:
@@ -20,8 +23,7 @@ class Incoming:
         self._changed = threading.Condition()
         self._newest: av.VideoFrame | None = None
         self._error: SourceError | None = None
-        self.came = 0
-        self.replaced = 0  # pictures that came before the one in their place was taken
+        self.dropped: Counter[str] = Counter()  # pictures that nobody will take, by reason; others count here as well
         self.came_s: float | None = None  # monotonic time of the last one
         self.taken_s = time.monotonic()  # when the camera last took one
 
@@ -31,8 +33,8 @@ class Incoming:
 
     def put(self, picture: av.VideoFrame) -> None:
         with self._changed:
-            self.replaced += self._newest is not None
-            self.came += 1
+            if self._newest is not None:
+                self.dropped[UNTAKEN] += 1
             self.came_s = time.monotonic()
             self._newest = picture
             self._changed.notify()

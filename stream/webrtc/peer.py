@@ -1,4 +1,4 @@
-"""One publisher's connection: its offer is answered, its pictures go to a door, and its end is noticed.
+"""One WebRTC connection from its offer to its end. What flows through it is a subclass's.
 
 Knows aiortc and runs on one loop. Knows no HTTP and nobody's token.
 """
@@ -6,29 +6,16 @@ Knows aiortc and runs on one loop. Knows no HTTP and nobody's token.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import av
-from aiortc import (
-    MediaStreamTrack,
-    RTCConfiguration,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCSessionDescription,
-)
-from aiortc.mediastreams import MediaStreamError
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
-from engine.errors import SourceError, SourceFault, UsageError
-from stream.webrtc.bounds import KeepLatest, bound
-from stream.webrtc.door import Incoming
-
-log = logging.getLogger(__name__)
+from engine.errors import SourceFault, UsageError
 
 LOOK_EVERY_S = 0.25
-UNTAKEN_S = 60.0  # longer than a camera waits between two attempts: nobody watches it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,84 +28,68 @@ class IceServer:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerSettings:
-    """How long a publisher may take to connect and be silent, and what helps it through a network."""
+class Over:
+    """Why a connection is over."""
 
-    connect_s: float
-    silence_s: float
-    ice: Sequence[IceServer] = ()
+    why: str
+    fault: SourceFault = SourceFault.ENDED
 
 
-class Peer:
-    """A publisher from its offer to its end. `incoming` gets the pictures and why they ended."""
+class Peer(ABC):
+    """`answer` first, then `run`; `close` in any case. `end` makes `run` return soon."""
 
-    def __init__(self, name: str, settings: PeerSettings) -> None:
-        self.incoming = Incoming()
-        self._name = name
-        self._settings = settings
-        servers = [RTCIceServer(each.url, each.user, each.password) for each in settings.ice]
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
-        self._waiting: KeepLatest | None = None
-        self._track: MediaStreamTrack | None = None
+    def __init__(self, ice: Sequence[IceServer]) -> None:
+        servers = [RTCIceServer(each.url, each.user, each.password) for each in ice]
+        self.over: Over | None = None
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self.begun_s = time.monotonic()
 
     async def answer(self, offer: str) -> str:
-        """The answer's SDP. Raises UsageError for an offer that makes no sense; `close` is needed in any case."""
-        connection = self._connection
+        """The answer's SDP. Raises UsageError for an offer that makes no sense."""
         try:
-            await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         except Exception as error:  # the parser raises whatever it stumbles over
             raise UsageError(f"this is no offer that can be answered ({type(error).__name__})") from error
-        for transceiver in connection.getTransceivers():
-            if transceiver.kind == "video" and self._track is None and transceiver.receiver.track is not None:
-                self._track = transceiver.receiver.track
-                self._waiting = bound(transceiver.receiver)
-                transceiver.direction = "recvonly"
-            else:
-                transceiver.direction = "inactive"  # nobody would take what comes
-        if self._track is None:
-            raise UsageError("the offer has no video that is sent")
-        await connection.setLocalDescription(await connection.createAnswer())
-        return connection.localDescription.sdp
+        self._agree()
+        if "a=setup:passive" not in offer:
+            self._be_called()
+        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        return self.connection.localDescription.sdp
 
     async def run(self) -> None:
-        """Take pictures until it is over; `incoming` has the reason then."""
-        taking = asyncio.create_task(self._take())
-        try:
-            self.incoming.end(await self._watch(taking))
-        finally:
-            taking.cancel()
-            await asyncio.wait([taking])
+        """Until it is over; `over` has the reason then."""
+        while self.over is None:
+            if self.connection.connectionState in ("failed", "closed"):
+                self.end(Over("it has left"))
+            elif (over := await self._look()) is not None:
+                self.end(over)
+            else:
+                await asyncio.sleep(LOOK_EVERY_S)
+
+    def end(self, over: Over) -> None:
+        """Only the first reason counts."""
+        self.over = self.over or over
 
     async def close(self) -> None:
-        self.incoming.end(SourceError(f"publisher {self._name}: it was ended", SourceFault.ENDED))
-        await self._connection.close()
-        if self._waiting is not None and self._waiting.dropped:
-            log.info("%d pictures came faster than they could be decoded", self._waiting.dropped)
+        self.end(Over("it was ended"))
+        await self.connection.close()
 
-    async def _take(self) -> None:
-        """Whatever the camera does, nothing waits here: `incoming` keeps the newest."""
-        assert self._track is not None
-        while True:
-            try:
-                picture = await self._track.recv()
-            except MediaStreamError:
-                return
-            if isinstance(picture, av.VideoFrame):
-                self.incoming.put(picture)
+    def _be_called(self) -> None:
+        """Leave the first word of DTLS to the other one, as RFC 9725 wants it.
 
-    async def _watch(self, taking: asyncio.Task[None]) -> SourceError:
-        """Why it is over, as soon as it is."""
-        begun_s = time.monotonic()
-        who, settings, incoming = f"publisher {self._name}", self._settings, self.incoming
-        while not incoming.over:
-            now_s = time.monotonic()
-            if taking.done() or self._connection.connectionState in ("failed", "closed"):
-                return SourceError(f"{who}: it has left", SourceFault.ENDED)
-            if incoming.came_s is None and now_s - begun_s > settings.connect_s:
-                return SourceError(f"{who}: no picture within {settings.connect_s:g} s", SourceFault.UNREACHABLE)
-            if incoming.came_s is not None and now_s - incoming.came_s > settings.silence_s:
-                return SourceError(f"{who}: no picture for {settings.silence_s:g} s", SourceFault.LOST)
-            if now_s - incoming.taken_s > UNTAKEN_S:
-                return SourceError(f"{who}: nobody watches it", SourceFault.ENDED)
-            await asyncio.sleep(LOOK_EVERY_S)
-        return SourceError(f"{who}: it was ended", SourceFault.ENDED)
+        As a client, aiortc speaks only with who has an elliptic key; GStreamer's is an RSA key. It has no public way.
+        """
+        transports = {each.receiver.transport for each in self.connection.getTransceivers()}
+        if self.connection.sctp is not None:
+            transports.add(self.connection.sctp.transport)
+        for transport in transports:
+            if transport._role == "auto":
+                transport._set_role("server")
+
+    @abstractmethod
+    def _agree(self) -> None:
+        """Choose of what is offered. Raises UsageError for an offer without it."""
+
+    @abstractmethod
+    async def _look(self) -> Over | None:
+        """Whether it is over, which is asked again and again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 
 import av
 import numpy as np
@@ -29,6 +30,7 @@ class WebRtcSource(RawSource):
         self._door = door
         self._read_timeout_s = read_timeout_s
         self._incoming: Incoming | None = None
+        self._counted: Counter[str] = Counter()  # of what it dropped
         self._first: Shot | None = None
         self._first_came_s = 0.0
 
@@ -49,13 +51,14 @@ class WebRtcSource(RawSource):
                 log.info("%s", error)
                 continue
             if picture is not None:
-                self._incoming, self._first_came_s = incoming, time.monotonic()
+                self._incoming, self._counted, self._first_came_s = incoming, Counter(), time.monotonic()
                 self._first = self._shot(picture)
                 height, width = self._first.rgb.shape[:2]
                 return PacketEncoder(width, height, None)
         return None
 
     def _shoot(self) -> Shot | None:
+        self._count_drops()
         if self._first is not None:
             shot, self._first = self._first, None
             return shot
@@ -70,9 +73,16 @@ class WebRtcSource(RawSource):
         return None
 
     def _stop(self) -> None:
-        incoming, self._incoming = self._incoming, None
-        if incoming is not None and incoming.replaced:
-            log.info("%s: %d of %d pictures came too fast and were left out", self, incoming.replaced, incoming.came)
+        self._count_drops()
+        if self._incoming is not None and self._counted:
+            log.info("%s: pictures that were left out: %s", self, dict(self._counted))
+        self._incoming = None
+
+    def _count_drops(self) -> None:
+        if self._incoming is not None:
+            so_far = Counter(dict(self._incoming.dropped))  # a copy: others go on counting
+            self.dropped.update(so_far - self._counted)
+            self._counted = so_far
 
     def _shot(self, picture: av.VideoFrame) -> Shot:
         rgb = np.asarray(picture.to_ndarray(format="rgb24"), np.uint8)

@@ -1,13 +1,15 @@
-"""What integration tests share: a real RTSP server in a process of its own."""
+"""What integration tests share: a real RTSP server in a process of its own, and a real browser."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -16,6 +18,7 @@ SERVER = Path(__file__).with_name("rtsp_server.py")
 NEEDED = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
 PACKAGES = "python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good, -bad and -ugly"
 STOP_S = 10
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,23 @@ def system_python_with_gstreamer() -> str:
         and subprocess.run([SYSTEM_PYTHON, "-c", NEEDED], capture_output=True).returncode == 0
     )
     if not found:
-        reason = f"GStreamer's RTSP server is not installed for {SYSTEM_PYTHON} (Debian: {PACKAGES})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        _missing(f"GStreamer's RTSP server is not installed for {SYSTEM_PYTHON} (Debian: {PACKAGES})")
     return SYSTEM_PYTHON
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium. Skips where there is none, but fails in continuous integration, which must have it."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        _missing(f"no browser is installed: one of {', '.join(BROWSERS)} (Debian: chromium)")
+    return found
+
+
+def _missing(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @pytest.fixture

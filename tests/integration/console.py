@@ -14,12 +14,12 @@ from typing import Any
 import httpx2
 
 from engine.scorer import Explanation, Request, Scorer
-from engine.types import Definition, Judgement, ModelInfo, Window
+from engine.types import Box, Definition, Judgement, ModelInfo, Window
 from stream.config import WatchConfig, from_mapping
 from stream.reload import ConfigFile
 from stream.watch import Watch
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0  # of a machine that has much else to do
 SCENE = "synthetic://?size=160x90&fps=10&events=none&seed={}"
 DEFAULTS = {
     "window": {"length": "200ms", "stride": "200ms", "frames": 2, "fps": 10},
@@ -39,6 +39,7 @@ class WordScorer:
         self.levels: dict[str, float] = {}
         self.by_text: dict[str, float] = {}
         self.sentence = "A man climbs a ladder."
+        self.boxes: tuple[Box, ...] = ()
         self.defined: dict[str, tuple[Definition, ...]] = {}
         self.may_score = threading.Event()
         self.may_score.set()
@@ -57,7 +58,7 @@ class WordScorer:
 
     def explain(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Explanation]]:
         for place, _ in enumerate(requests):
-            yield {place: Explanation(self.sentence)}
+            yield {place: Explanation(self.sentence, boxes=self.boxes)}
 
     def close(self) -> None:
         pass
@@ -101,8 +102,10 @@ def until(found: Callable[[], Any], what: str) -> Any:
 class Running:
     """A watch that runs until it is stopped. `client` asks its console."""
 
-    def __init__(self, config: WatchConfig, scorer: Scorer, file: ConfigFile | None = None) -> None:
-        self.watch = Watch(config, scorer, file=file)
+    def __init__(
+        self, config: WatchConfig, scorer: Scorer, file: ConfigFile | None = None, record: Path | None = None
+    ) -> None:
+        self.watch = Watch(config, scorer, file=file, record=record)
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed: list[BaseException] = []

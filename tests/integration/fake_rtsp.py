@@ -85,6 +85,8 @@ class Call:
         self._connection = connection
         self._over = over
         self._unread = b""
+        self._packets = itertools.count()
+        self._shown = 0  # pictures
 
     @property
     def url(self) -> str:
@@ -126,18 +128,25 @@ class Call:
         head += f"Content-Length: {len(body) if length is None else length}\r\n\r\n"
         self.send(head.encode() + body)
 
-    def play(self, pictures: int | None = None, *, speed: float = 1.0) -> None:
-        """Send so many pictures in real time, or all there can be; `speed` is that of their time stamps."""
-        sequence = itertools.count()
+    def play(
+        self,
+        pictures: int | None = None,
+        *,
+        ahead_s: float = 0.0,
+        size: tuple[int, int] = SIZE,
+    ) -> None:
+        """Send so many pictures in real time, or all there can be; their time stamps are `ahead_s` of that time."""
+        encoded = _encoded(size)
         start_s = time.monotonic()
         for number in itertools.count() if pictures is None else range(pictures):
             if self._over.wait(max(0.0, start_s + number / FPS - time.monotonic())) or number > LONGEST_S * FPS:
                 return
-            units = _encoded()[number % len(_encoded())]
+            units = encoded[number % len(encoded)]
+            self._shown += 1
             for place, unit in enumerate(units):
                 marker = 0x80 if place == len(units) - 1 else 0
-                stamp = round(number / FPS * speed * 90_000) & 0xFFFFFFFF
-                header = struct.pack(">BBHII", 0x80, marker | 96, next(sequence) & 0xFFFF, stamp, 7)
+                stamp = round((ahead_s + self._shown / FPS) * 90_000) & 0xFFFFFFFF
+                header = struct.pack(">BBHII", 0x80, marker | 96, next(self._packets) & 0xFFFF, stamp, 7)
                 self.send(struct.pack(">cBH", b"$", 0, len(header) + len(unit)) + header + unit)
 
     def send(self, data: bytes) -> None:
@@ -178,18 +187,18 @@ def _is_open(connection: socket.socket) -> bool:
 
 
 @functools.cache
-def _encoded() -> list[list[bytes]]:
+def _encoded(size: tuple[int, int] = SIZE) -> list[list[bytes]]:
     """Two groups of pictures, each picture as its NAL units."""
     buffer = io.BytesIO()
     options = {"preset": "ultrafast", "tune": "zerolatency", "bf": "0", "g": str(GOP), "sc_threshold": "0"}
     with av.open(buffer, "w", format="h264") as container:
         stream = container.add_stream("libx264", rate=FPS, options=options)
         assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height = SIZE
+        stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         packets = []
         for number in range(2 * GOP):
-            frame = av.VideoFrame.from_ndarray(scene(number, *SIZE), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(scene(number, *size), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             packets += [bytes(packet) for packet in stream.encode(frame)]
     return [[unit.rstrip(b"\0") for unit in re.split(b"\0\0\1", packet)[1:]] for packet in packets]

@@ -42,7 +42,7 @@ def test_a_quick_run_reports_every_part_and_what_reuse_saves(tmp_path: Path) -> 
     for scoring in ("likelihood", "scale", "thresholds", "faithful"):
         assert sum(name.startswith(f"{scoring}: ") and "definitions" in name for name in values) == 2
     assert sum(name.startswith("a window of a batch") for name in values) == 5
-    assert sum(name.startswith("explaining ") for name in values) == 4
+    assert sum(name.startswith("explaining ") for name in values) == 5
     assert sum("95th percentile" in name and "end of window" not in name for name in values) == 6
 
     assert values["10 s windows every 0.53 s, frames shared: frames encoded of a window's 8"] == 2

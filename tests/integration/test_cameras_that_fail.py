@@ -269,6 +269,36 @@ def test_a_camera_that_lies_about_its_rate_is_sampled_by_its_own_time() -> None:
         assert watched.stats.frames == pytest.approx(watched.stats.pictures * 8 / FPS, abs=3)
 
 
+@pytest.mark.parametrize("ahead_s", [1000.0, -1000.0])
+def test_a_camera_whose_clock_jumps_is_told_and_goes_on(ahead_s: float) -> None:
+    def jump(call: Call) -> None:
+        call.serve()
+        call.play(2 * GOP)
+        call.play(ahead_s=ahead_s)
+
+    with camera(jump) as fake, watching(fake.url) as watched:
+        watched.until(lambda: watched.stats.trouble)
+        assert watched.stats.trouble is not None
+        assert watched.stats.trouble.fault == "clock_jump"
+        watched.until_it_shows()
+        assert (watched.stats.segment, watched.faults(), fake.calls) == (1, [], 1)
+
+
+def test_a_camera_that_changes_its_resolution_is_told_and_goes_on() -> None:
+    def grow(call: Call) -> None:
+        call.serve()
+        call.play(2 * GOP)
+        call.play(size=(320, 192))
+
+    with camera(grow) as fake, watching(fake.url) as watched:
+        watched.until(lambda: watched.stats.trouble)
+        assert watched.stats.trouble is not None
+        assert watched.stats.trouble.fault == "resized"
+        assert "320x192" in watched.stats.trouble.message
+        watched.until_it_shows()
+        assert (watched.faults(), fake.calls) == ([], 1)
+
+
 def test_attempts_that_fail_leave_no_thread_and_no_socket_behind() -> None:
     process = psutil.Process()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import email
 import json
 import logging
 import re
@@ -21,8 +22,10 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the console extra")
 pytest.importorskip("httpx2", reason="needs the openai extra")
 
-from engine.errors import RuntimeFault, UsageError
+from engine.errors import RuntimeFault, ScorerError, UsageError
 from engine.motion import MotionScorer
+from engine.recorded import RecordedScorer
+from engine.types import Judgement, Window
 from stream.cli.feedback import export
 from stream.config import load
 from stream.outbox import Outbox
@@ -122,6 +125,51 @@ def test_a_cameras_newest_picture_is_a_jpeg_that_is_sent_once(shared: tuple[Runn
 def picture_time_s(running: Running) -> float:
     tag: str = running.client.get("/api/cameras/front/frame.jpg").headers["etag"]
     return float(tag.strip('"').partition("-")[0])
+
+
+def test_the_pictures_of_several_cameras_come_in_one_answer(shared: tuple[Running, WordScorer]) -> None:
+    running, _ = shared
+    asked = "/api/pictures?camera=front&camera=yard&camera=dead&camera=none&width=64"
+
+    def parts(*known: str) -> dict[str, tuple[str, bytes]]:
+        """By camera, the picture's tag and the picture."""
+        answer = running.client.get(asked, headers={"If-None-Match": ", ".join(known)})
+        assert answer.headers["content-type"] == "multipart/mixed; boundary=picture"
+        text = b"Content-Type: " + answer.headers["content-type"].encode() + b"\r\n\r\n" + answer.content
+        found = {}
+        for part in email.message_from_bytes(text).walk():
+            if not part.is_multipart():
+                jpeg = part.get_payload(decode=True)
+                assert isinstance(jpeg, bytes)
+                assert (part["Content-Type"], int(part["Content-Length"])) == ("image/jpeg", len(jpeg))
+                found[part["X-Camera"]] = (part["ETag"], jpeg)
+        return found
+
+    first = parts()
+    assert first.keys() == {"front", "yard"}  # the others have none
+    for tag, jpeg in first.values():
+        image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        assert image.shape[:2] == (36, 64)
+        assert tag.startswith('"')
+    second = parts(*(tag for tag, _ in first.values()))
+    assert all(second[name][0] != first[name][0] for name in first)  # it waited for newer ones
+    assert running.client.get("/api/pictures").status_code == 422
+
+
+def test_a_picture_that_does_not_change_is_not_sent_again(tmp_path: Path) -> None:
+    over = str(SCENE.format(1)) + "&duration=1"
+    running = Running(settings(tmp_path, {"front": {"source": over}}), WordScorer())
+    try:
+        until(lambda: running.get("/api/cameras")[0]["state"] == "ended", "the end")
+        first = running.client.get("/api/cameras/front/frame.jpg")
+        known = {"If-None-Match": first.headers["etag"]}
+        assert first.status_code == 200
+        assert running.client.get("/api/cameras/front/frame.jpg", headers=known).status_code == 304
+        answer = running.client.get("/api/pictures", params={"camera": "front"}, headers=known)
+        assert (b"Content-Length: 0\r\n" in answer.content, len(answer.content) < 300) == (True, True)
+    finally:
+        running.stop()
 
 
 def test_a_film_of_pictures_goes_on_until_the_viewer_leaves(shared: tuple[Running, WordScorer]) -> None:
@@ -419,6 +467,41 @@ def test_a_wording_is_tried_on_a_clip_and_on_what_was_just_seen_and_nobody_is_to
     assert running.client.get("/api/try/no").status_code == 404
 
 
+class FailsAtTries(WordScorer):
+    def _judge(self, window: Window) -> Judgement:
+        if "/" in window.camera:
+            raise ScorerError("the words are too long")
+        return super()._judge(window)
+
+
+def test_a_try_that_no_window_can_be_judged_for_says_why(start: Callable[..., Running], tmp_path: Path) -> None:
+    running = start(settings(tmp_path, {"front": {"source": SCENE.format(1)}}), FailsAtTries())
+    until(lambda: running.get("/api/cameras")[0]["score"].get("default") is not None, "a score")
+    begun = running.client.post("/api/definitions/front/try", json={"definition": "a cat"}).json()
+    trial = until(lambda: (told := running.get(f"/api/try/{begun['id']}"))["state"] != "running" and told, "the try")
+    assert (trial["state"], trial["problem"]) == (
+        "failed",
+        "no window could be judged: scorer failed: the words are too long",
+    )
+
+
+def test_a_scorer_that_hangs_takes_no_try_until_it_answers(start: Callable[..., Running], tmp_path: Path) -> None:
+    scorer = WordScorer()
+    cameras = {name: {"source": SCENE.format(1)} for name in ("front", "yard")}
+    kind = {"kind": "recorded", "responses": "scripted", "timeout": "300ms"}
+    running = start(settings(tmp_path, cameras, scorer=kind), scorer)
+    until(lambda: all(each["score"].get("default") is not None for each in running.get("/api/cameras")), "scores")
+    scorer.may_score.clear()
+    begun = running.client.post("/api/definitions/front/try", json={"definition": "a cat", "seconds": 2}).json()
+    until(lambda: running.get("/api/health")["scorer"]["hung_for_s"] > 0, "it to hang")
+    refused = running.client.post("/api/definitions/yard/try", json={"definition": "a cat"})
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+    assert "the scorer has not answered for" in refused.json()["detail"]
+    scorer.may_score.set()
+    until(lambda: running.get(f"/api/try/{begun['id']}")["state"] == "done", "the first try")
+    assert running.client.post("/api/definitions/yard/try", json={"definition": "a cat"}).status_code == 202
+
+
 def test_a_scorer_without_words_says_so(start: Callable[..., Running], tmp_path: Path) -> None:
     running = start(settings(tmp_path, {"front": {"source": SCENE.format(1)}}, scorer={}), MotionScorer())
     version = running.get("/api/definitions/front")["version"]
@@ -427,6 +510,14 @@ def test_a_scorer_without_words_says_so(start: Callable[..., Running], tmp_path:
     for answer in (refused, tried):
         assert answer.status_code == 422
         assert "does not understand" in answer.json()["detail"]
+
+
+def test_of_a_recording_nothing_new_can_be_asked(start: Callable[..., Running], tmp_path: Path) -> None:
+    running = start(settings(tmp_path, {"front": {"source": SCENE.format(1)}}), RecordedScorer([]))
+    version = running.get("/api/definitions/front")["version"]
+    refused = running.client.put("/api/definitions/front", json={"definitions": ["a dog"], "based_on": version})
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("the scorer recorded does not understand words")
 
 
 def test_roles_tokens_and_csrf(start: Callable[..., Running], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,8 +18,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from stream.outbox import Outbox
-from tests.integration.console import SCENE, Running, WordScorer
-from tests.integration.console import settings as configured
+from tests.integration.console_process import running_console
 from tests.unit.stream.feed.made import an_alert
 
 ENDLESS = {"/api/stream", "/api/cameras/{camera}/live.mjpg"}
@@ -30,9 +29,8 @@ EXAMPLES = 25
 def test_every_answer_is_as_described(tmp_path: Path) -> None:
     with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
         outbox.append(an_alert(id="A", type="end", end_time=11.0))
-    running = Running(configured(tmp_path, {"front": {"source": SCENE.format(1)}}), WordScorer())
-    try:
-        description = schemathesis.openapi.from_url(f"{running.url}/api/openapi.json")
+    with running_console(tmp_path) as url:
+        description = schemathesis.openapi.from_url(f"{url}/api/openapi.json")
         operations = [each.ok() for each in description.get_all_operations() if isinstance(each, Ok)]
         asked = [operation for operation in operations if operation.path not in ENDLESS]
         assert len(asked) > 15
@@ -53,5 +51,3 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
                 case.call_and_validate(excluded_checks=[positive_data_acceptance])  # a schema can't tell every rule
 
             conforms()
-    finally:
-        running.stop()

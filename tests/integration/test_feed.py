@@ -34,6 +34,7 @@ from stream.feed import (
 )
 from stream.feed import join as join_module
 from stream.feed import publisher as publisher_module
+from stream.feed import sockets as sockets_module
 from stream.feed.messages import Message, encode, encode_sequence, topic_of
 from stream.feed.publisher import FeedPublisher
 from stream.feed.server import CatchUpServer
@@ -227,6 +228,41 @@ def test_a_slow_subscriber_holds_nobody_up_and_gets_everything_in_the_end(
         events += hear(feed, publisher, count + 1)
     assert seqs(events) == list(range(1, count + 2))
     assert any(event.sequence == 0 for event in events if isinstance(event, Received)), "none was lost on the way"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems don't tell how long a peer has taken nothing")
+def test_a_subscriber_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets_module, "TAKES_NOTHING_MS", 500)
+    with FeedPublisher("tcp://127.0.0.1:*") as sender, zmq.Context() as context, context.socket(zmq.SUB) as stuck:
+        stuck.set(zmq.RCVHWM, 1)
+        stuck.set(zmq.SUBSCRIBE, b"")
+        stuck.connect(sender.bound_endpoint)
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not stuck.poll(20) and time.monotonic() < deadline_s:
+            sender.publish_status(a_status())
+        with sender._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED) as ended:
+            for _ in range(100):
+                sender.publish_alert(an_alert(), bytes(300_000))
+            assert ended.poll(int(1000 * PATIENCE_S))
+            sender._socket.disable_monitor()
+
+
+def test_a_flood_of_subscriptions_is_dealt_with_in_parts(
+    monkeypatch: pytest.MonkeyPatch, sender: FeedPublisher
+) -> None:
+    monkeypatch.setattr(publisher_module, "GREETED_AT_ONCE", 5)
+    sender.publish_status(a_status())
+    with zmq.Context() as context, context.socket(zmq.XSUB) as flood:
+        flood.connect(sender.bound_endpoint)
+        for _ in range(40):
+            flood.send(b"\x01status/")
+        time.sleep(0.2)  # they are all there, if the machine is not too slow for this test to find a fault
+        answers = 0
+        deadline_s = time.monotonic() + PATIENCE_S
+        while answers < 8 and time.monotonic() < deadline_s:
+            sender.greet()
+            answers += len(flood.recv_multipart()) > 0 if flood.poll(20) else 0
+    assert answers == 8
 
 
 def test_without_catch_up_it_says_so_and_goes_on_live(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ import pytest
 
 pytest.importorskip("aiomqtt", reason="needs the mqtt extra")
 
+from paho.mqtt.publish import single
+
 from stream import backoff
 from stream.bridges import mqtt
 from stream.bridges.board import Board
@@ -136,6 +138,22 @@ def test_states_are_retained_and_follow_what_happens(
     until(lambda: json.loads(retained(broker)["vigil/front/event"]) == {"state": "OFF", "open": 0})
 
 
+def test_a_fault_of_the_camera_is_an_alert_but_not_something_that_happens_in_its_picture(
+    broker: Broker, outbox: Outbox, start: Start
+) -> None:
+    running = start()
+    until(lambda: retained(broker).get("vigil/available") == b"online")
+    with Subscriber(broker) as subscriber:
+        tell(outbox, id="A", fault="refused", severity="fault", explanation="Refused: nobody there.")
+        tell(outbox, id="B", explanation="A man climbs over the gate.")
+        running.wake()
+        until(lambda: subscriber.numbers() == [1, 2])
+        until(lambda: json.loads(retained(broker)["vigil/front/event"])["state"] == "ON")
+    now = retained(broker)
+    assert json.loads(now["vigil/front/event"])["open"] == 1
+    assert json.loads(now["vigil/front/explanation"])["id"] == "B"
+
+
 def test_a_status_that_says_the_same_is_not_repeated(
     broker: Broker, board: Board, outbox: Outbox, start: Start
 ) -> None:
@@ -206,6 +224,36 @@ def test_home_assistant_can_be_left_out_and_a_prefix_chosen(broker: Broker, outb
         assert {heard.topic for heard in subscriber.heard} == {
             f"site/vigil/{topic}" for topic in ("available", "alerts", "front/alerts", "front/status", "front/event")
         }
+
+
+@pytest.mark.parametrize("discovery", [None, "elsewhere/homes"])
+def test_what_an_earlier_run_told_home_assistant_is_taken_back_where_it_is_told_no_more(
+    broker: Broker, board: Board, start: Start, discovery: str | None
+) -> None:
+    board.watch(["front", "back"])
+    with closing(start()):
+        until(lambda: retained(broker).get("vigil/available") == b"online")
+    assert set(DISCOVERED) < set(retained(broker))
+    board.watch(["front"])  # the other one went meanwhile
+    with closing(start(discovery=discovery)):
+        until(lambda: not [topic for topic in retained(broker) if topic.startswith("homeassistant")])
+        told = [topic for topic in retained(broker) if topic.startswith("elsewhere")]
+        assert len(told) == (len(DISCOVERED) if discovery else 0)
+        until(lambda: not [topic for topic in retained(broker) if "back" in topic])
+    start()
+    until(lambda: set(DISCOVERED) < set(retained(broker)))
+    until(lambda: not [topic for topic in retained(broker) if topic.startswith("elsewhere")])
+
+
+@pytest.mark.parametrize("told", [b"#", b"a/+", b"\xff", b"x" * 300])
+def test_what_somebody_else_left_in_place_of_what_was_told_harms_nothing(
+    broker: Broker, outbox: Outbox, start: Start, told: bytes
+) -> None:
+    with Subscriber(broker) as subscriber:
+        single("vigil/front/discovery", told, qos=1, retain=True, hostname="127.0.0.1", port=broker.port)
+        tell(outbox)
+        start(discovery=None)
+        until(lambda: subscriber.numbers() == [1])
 
 
 def test_a_broker_that_restarts_in_mid_stream_loses_nothing_and_has_the_states_right_after(

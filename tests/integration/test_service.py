@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from stream.outbox import Outbox
+from tests.unit.stream.heard import Heard
 
 SCENE = "synthetic://?size=160x90&fps=10&events=none"
 
@@ -131,3 +132,24 @@ def test_with_a_hung_scorer_it_is_not_alive_and_still_ends_in_time_with_every_me
         told = outbox.since(0)
     new, *_, end = told
     assert (new.type, end.type, end.end_reason, end.has_clip) == ("new", "end", "shutdown", True)
+
+
+@pytest.mark.timeout(180)
+def test_when_disk_scorer_and_camera_hang_at_once_it_tells_its_ends_and_is_over_in_time(
+    supervise: Callable[..., Supervised], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    heard = Heard()
+    service = supervise("tests.integration.hopeless", "-c", configured(tmp_path, front=SCENE, hung=str(pipe)))
+    try:
+        service.wait_for(lambda told: "READY=1" in told)
+        heard.start(f"ipc://{tmp_path}/feed")
+        service.wait_for(lambda told: told and told[-1].endswith("the scorer does not answer"), 60)
+        code = service.terminate(60)  # how much of it each part may take is for tests/unit/stream/test_ending.py
+    finally:
+        heard.stop()
+    assert code == ("most recent call first" in service.printed), service.printed  # it was forced: a slow machine
+    (end,) = [alert for alert in heard.alerts if alert.type == "end"]
+    assert (end.camera, end.end_reason) == ("front", "shutdown")
+    assert (end.clip, end.clip_note) == (None, "not finished in time when Vigil was stopped")

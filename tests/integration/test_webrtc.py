@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,13 +14,16 @@ pytest.importorskip("fastapi", reason="needs the console extra")
 pytest.importorskip("httpx2", reason="needs the openai extra")
 pytest.importorskip("aiortc", reason="needs the webrtc extra")
 
+from aiortc.rtp import RTP_HISTORY_SIZE
+
 from engine.motion import MotionScorer
 from tests.integration.console import Running, WordScorer, settings, until
-from tests.integration.publisher import Publisher
+from tests.integration.webrtc_peers import Publisher, Scene, Weather
 
 TOKEN = "a-phone's-token-of-good-length"
 ADMIN = "an-admin's-token-of-good-length"
 PHONE = {"source": "webrtc://phone", "publish_token": TOKEN, "stall": "2s", "open_timeout": "2s"}
+PATIENT = PHONE | {"stall": "15s", "open_timeout": "15s"}
 
 
 @pytest.fixture
@@ -34,9 +38,10 @@ def opened() -> Iterator[list[Any]]:
 
 
 @pytest.fixture
-def watch(opened: list[Any], tmp_path: Path) -> Running:
+def watch(opened: list[Any], tmp_path: Path, request: pytest.FixtureRequest) -> Running:
     tokens = [{"name": "ann", "role": "admin", "token": ADMIN}]
-    config = settings(tmp_path, {"phone": PHONE}, console={"bind": "127.0.0.1:0", "tokens": tokens})
+    phone = {"phone": getattr(request, "param", PHONE)}
+    config = settings(tmp_path, phone, console={"bind": "127.0.0.1:0", "tokens": tokens})
     running = Running(config, WordScorer())
     opened.append(running)
     running.client.headers["authorization"] = f"Bearer {ADMIN}"
@@ -45,8 +50,8 @@ def watch(opened: list[Any], tmp_path: Path) -> Running:
 
 @pytest.fixture
 def publisher(opened: list[Any], watch: Running) -> Callable[..., Publisher]:
-    def make(token: str = TOKEN) -> Publisher:
-        opened.append(Publisher(watch.url, authorization=f"Bearer {token}"))
+    def make(token: str = TOKEN, weather: Weather | None = None) -> Publisher:
+        opened.append(Publisher(watch.url, weather, authorization=f"Bearer {token}"))
         made: Publisher = opened[-1]
         return made
 
@@ -91,7 +96,57 @@ def test_what_is_published_becomes_an_alert_with_a_clip(opened: list[Any], tmp_p
     assert phone.ask("DELETE") == 404
 
 
-@pytest.mark.parametrize("how", ["hang_up", "fall_silent"])
+@pytest.mark.parametrize(
+    ("wanted", "instead"),
+    [("a=(candidate.*|end-of-candidates)\r\n", ""), ("a=setup:actpass", "a=setup:passive")],
+)
+def test_offers_that_others_make_are_answered_too(wanted: str, instead: str, opened: list[Any], watch: Running) -> None:
+    class Other(Publisher):
+        async def _offer(self) -> str:
+            offer, changed = re.subn(wanted, instead, await super()._offer())
+            assert changed
+            return offer
+
+    phone = Other(watch.url, authorization=f"Bearer {TOKEN}")
+    opened.append(phone)
+    assert phone.publish("phone").status_code == 201
+    until_state(watch, "live")
+
+
+@pytest.mark.parametrize("watch", [PATIENT], indirect=True)
+def test_pictures_come_over_a_line_that_loses_and_delays_packets(
+    watch: Running, publisher: Callable[..., Publisher]
+) -> None:
+    weather = Weather(loss=0.1, jitter_s=0.03)
+    phone = publisher(weather=weather)
+    assert phone.publish("phone").status_code == 201
+    stats = watch.watch._cameras["phone"].keeper.stats
+    until(lambda: stats.pictures >= 60, "sixty pictures")
+    assert weather.lost > 0
+    assert stats.connections == 1
+    until(lambda: camera(watch)["scored_per_s"] > 0, "scores")
+
+
+@pytest.mark.parametrize("watch", [PATIENT], indirect=True)
+def test_a_publisher_whose_network_comes_back_goes_on_with_a_whole_picture(
+    watch: Running, publisher: Callable[..., Publisher]
+) -> None:
+    weather = Weather()
+    phone = publisher(weather=weather)
+    phone.scene = Scene((640, 360))
+    phone.scene.moving.set()
+    assert phone.publish("phone").status_code == 201
+    stats = watch.watch._cameras["phone"].keeper.stats
+    until(lambda: stats.pictures >= 15, "a second of pictures")
+    weather.gone = True
+    until(lambda: weather.lost > 2 * RTP_HISTORY_SIZE, "more lost packets than a sender keeps to send again")
+    weather.gone = False
+    before = stats.pictures
+    until(lambda: stats.pictures >= before + 15, "another second of pictures")
+    assert stats.connections == 1
+
+
+@pytest.mark.parametrize("how", ["hang_up", "fall_silent", "vanish"])
 def test_a_publisher_that_vanishes_is_noticed_and_the_next_one_is_taken(
     how: str, watch: Running, publisher: Callable[..., Publisher]
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import replace
+from enum import IntEnum
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path as FilePath
 from typing import Annotated, Literal
@@ -16,10 +18,12 @@ from starlette.responses import FileResponse
 
 from stream.console.catalogue import Filed, Wanted
 from stream.console.marks import Mark, add_mark, feedback, marks_of
-from stream.console.models import Event, EventCourse, EventMark, Events, MarkGiven
+from stream.console.models import Event, EventCourse, EventMark, Events, MarkGiven, MarkTold
 from stream.console.problems import Problem
+from stream.console.routes.cameras import known_tags, unless_known
+from stream.console.routes.pictures import JpegResponse
 from stream.console.services import Here, Operator, Services, Viewer
-from stream.evidence.paths import events_folder
+from stream.evidence.paths import evidence_file
 from stream.feed.messages import AlertMessage
 
 router = APIRouter()
@@ -30,12 +34,16 @@ Text = Annotated[str | None, Query(max_length=200)]
 Time = Annotated[float | None, Query(allow_inf_nan=False)]
 
 
+class SnapshotWidth(IntEnum):
+    """Few of them, as each is kept in memory."""
+
+    SMALL = 240
+    MEDIUM = 480
+    LARGE = 960
+
+
 class Mp4Response(FileResponse):
     media_type = "video/mp4"
-
-
-class JpegFileResponse(FileResponse):
-    media_type = "image/jpeg"
 
 
 class JsonLinesResponse(Response):
@@ -87,17 +95,37 @@ async def alert(_account: Viewer, here: Here, event_id: Id) -> EventCourse:
     )
 
 
-@router.get("/alerts/{event_id}/snapshot.jpg", response_class=JpegFileResponse)
-async def snapshot(_account: Viewer, here: Here, request: Request, event_id: Id) -> Response:
+@router.get("/alerts/{event_id}/snapshot.jpg", response_class=JpegResponse)
+async def snapshot(
+    _account: Viewer,
+    here: Here,
+    request: Request,
+    event_id: Id,
+    width: Annotated[SnapshotWidth | None, Query(description="In pixels; it is not made larger for it.")] = None,
+    boxes: Annotated[bool, Query(description="Whether the event's boxes are drawn in it.")] = True,
+) -> Response:
+    """The worst moment so far."""
     filed = await _filed(here, event_id)
-    return await _file(here, request, filed.latest.snapshot, JpegFileResponse, "snapshot")
+    read = partial(here.snapshots.read, filed.latest, width=width, boxes=boxes, known=known_tags(request))
+    found = await anyio.to_thread.run_sync(read)
+    if found is None:
+        raise _no("snapshot")
+    tag, jpeg = found
+    return unless_known(request, JpegResponse(jpeg), tag)
 
 
 @router.get("/alerts/{event_id}/clip.mp4", response_class=Mp4Response)
 async def clip(_account: Viewer, here: Here, request: Request, event_id: Id) -> Response:
     """As the camera sent it; in parts, if asked so."""
     filed = await _filed(here, event_id)
-    return await _file(here, request, filed.latest.clip, Mp4Response, "clip")
+    path = await anyio.to_thread.run_sync(evidence, here.data, filed.latest.clip)
+    if path is None:
+        raise _no("clip")
+    response = Mp4Response(path[0], stat_result=path[1], headers={"Cache-Control": "private, no-cache"})
+    tag = response.headers["etag"]
+    if tag.strip('"') in known_tags(request):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})
+    return response
 
 
 @router.post("/alerts/{event_id}/mark")
@@ -113,6 +141,7 @@ async def mark(account: Operator, here: Here, event_id: Id, given: MarkGiven) ->
         note=before.note if given.note is None else given.note,
     )
     await here.disk.do(lambda: add_mark(here.db, filed.latest, said))
+    here.hub.mark(MarkTold(event=event_id, mark=EventMark.of(said)).model_dump_json().encode())
     return _event(replace(filed, mark=said))
 
 
@@ -129,31 +158,18 @@ async def _filed(here: Services, event_id: str) -> Filed:
     return found
 
 
-async def _file(
-    here: Services, request: Request, relative: str | None, kind: type[FileResponse], what: str
-) -> Response:
-    """Only files that an alert names, and only where evidence lies."""
-    path = await anyio.to_thread.run_sync(evidence, here.data, relative)
-    if path is None:
-        raise Problem(HTTPStatus.NOT_FOUND, f"there is no {what} of this event: none was made, or it was deleted since")
-    response = kind(path[0], stat_result=path[1], headers={"Cache-Control": "private, no-cache"})
-    if response.headers["etag"] in [each.strip() for each in request.headers.get("if-none-match", "").split(",")]:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": response.headers["etag"]})
-    return response
+def _no(what: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"there is no {what} of this event: none was made, or it was deleted since")
 
 
 def evidence(data: FilePath, relative: str | None) -> tuple[FilePath, os.stat_result] | None:
     """The file that an alert names, if it is there and lies where evidence does. Not for an event loop."""
-    if relative is None:
-        return None
-    path = (data / relative).resolve()
-    if not path.is_relative_to(events_folder(data).resolve()):
-        return None
+    path = evidence_file(data, relative)
     try:
-        found = path.stat()
+        found = path.stat() if path else None
     except OSError:
         return None
-    return (path, found) if stat.S_ISREG(found.st_mode) else None
+    return (path, found) if path and found and stat.S_ISREG(found.st_mode) else None
 
 
 def _event(filed: Filed) -> Event:

@@ -1,65 +1,28 @@
-"""The cameras as they are now: states, scores, pictures, and the last hour."""
+"""The cameras as they are now: states, scores, and the last hour."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from stream.console.catalogue import Wanted
-from stream.console.live import LiveResponse
 from stream.console.models import Camera, CameraDefinition, Point, Span, Timeline
 from stream.console.problems import Problem
 from stream.console.services import Here, Services, Viewer
 from stream.console.view import CameraNow
-from stream.preview import WIDEST_PX
 
 router = APIRouter()
 
 MOST_SPANS = 500
 Name = Annotated[str, Path(max_length=64)]
-Width = Annotated[int, Query(ge=64, le=WIDEST_PX, description="In pixels; the picture is not made larger for it.")]
-
-
-class JpegResponse(Response):
-    media_type = "image/jpeg"
-
-
-class MotionJpegResponse(Response):
-    media_type = "multipart/x-mixed-replace; boundary=picture"
 
 
 @router.get("/cameras")
 async def cameras(_account: Viewer, here: Here) -> list[Camera]:
     return [_camera(now, here) for now in await here.view.all_cameras()]
-
-
-@router.get("/cameras/{camera}/frame.jpg", response_class=JpegResponse)
-async def frame(_account: Viewer, here: Here, request: Request, camera: Name, width: Width = 480) -> Response:
-    """The newest picture."""
-    found = await here.pictures.newest(await _found(here, camera), width)
-    if found is None:
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"there is no picture of {camera} yet", {"Retry-After": "2"})
-    tag, jpeg = found
-    return _unless_known(request, JpegResponse(jpeg), tag)
-
-
-@router.get("/cameras/{camera}/live.mjpg", response_class=MotionJpegResponse)
-async def live(
-    _account: Viewer,
-    here: Here,
-    camera: Name,
-    fps: Annotated[float, Query(gt=0, le=5)] = 5.0,
-    width: Width = 480,
-) -> Response:
-    """Picture after picture, for where nothing better plays."""
-    await _found(here, camera)
-    here.videos.require()
-    return LiveResponse(_pictures(here, camera, 1 / fps, width), str(MotionJpegResponse.media_type), here.videos)
 
 
 @router.get("/cameras/{camera}/timeline", response_model=Timeline)
@@ -91,34 +54,22 @@ async def timeline(
     )
     body = told.model_dump_json().encode()
     tag = hashlib.sha256(body).hexdigest()[:16]
-    return _unless_known(request, Response(body, media_type="application/json"), tag)
+    return unless_known(request, Response(body, media_type="application/json"), tag, "W/")
 
 
-def _unless_known(request: Request, response: Response, tag: str) -> Response:
-    """The answer with its tag; only that, for somebody who has it already."""
-    headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
-    if f'"{tag}"' in [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]:
+def unless_known(request: Request, response: Response, tag: str, strength: str = "") -> Response:
+    """The answer with its tag; only that, for somebody who has it already. What may be compressed has a weak one."""
+    headers = {"ETag": f'{strength}"{tag}"', "Cache-Control": "private, no-cache"}
+    if tag in known_tags(request):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     response.headers.update(headers)
     return response
 
 
-async def _found(here: Services, name: str) -> CameraNow:
-    found = await here.view.camera(name)
-    if found is None:
-        raise Problem(HTTPStatus.NOT_FOUND, f"no camera is called {name}")
-    return found
-
-
-async def _pictures(here: Services, camera: str, every_s: float, width: int) -> AsyncGenerator[bytes]:
-    before = ""
-    while not here.hub.over and (now := await here.view.camera(camera)) is not None:
-        begun_s = here.view.clock.monotonic()
-        found = await here.pictures.newest(now, width)
-        if found is not None and found[0] != before:
-            before, jpeg = found
-            yield b"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(jpeg), jpeg)
-        await asyncio.sleep(max(0.0, every_s - (here.view.clock.monotonic() - begun_s)))
+def known_tags(request: Request) -> list[str]:
+    """What who asks has already."""
+    given = request.headers.get("if-none-match", "").split(",")
+    return [each.strip().removeprefix("W/").strip('"') for each in given]
 
 
 def _camera(now: CameraNow, here: Services) -> Camera:
@@ -144,4 +95,5 @@ def _camera(now: CameraNow, here: Services) -> Camera:
         score={track.definition.name: track.newest.score if track.newest else None for track in now.tracks},
         threshold={track.definition.name: track.settings.open for track in now.tracks},
         open_event=next((track.open_event for track in now.tracks if track.open_event), None),
+        whep=f"/whep/{now.name}" if here.viewers.most else None,
     )

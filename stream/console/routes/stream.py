@@ -1,4 +1,4 @@
-"""Server-sent events: alerts without a gap, and the newest states and scores."""
+"""Server-sent events: alerts without a gap, marks, and the newest states and scores."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ async def stream(
     ] = None,
     last_event_id: Annotated[str | None, Header(max_length=100, description="Go on where this was told.")] = None,
 ) -> Response:
-    """`hello`, then `alert`, `status` and `score` with the feed's messages; alerts have the id `EPOCH:SEQ`."""
+    """`hello`, then the feed's messages as `alert`, `status` and `score`, and marks as `mark`.
+
+    Alerts have the id `EPOCH:SEQ`.
+    """
     here.streams.require()
     begin = _resumed(last_event_id, here.hub.epoch)
     if begin is None:
@@ -53,6 +56,7 @@ def _resumed(last_event_id: str | None, epoch: str) -> int | None:
 async def _events(here: Services, seq: int) -> AsyncGenerator[bytes]:
     hub, clock = here.hub, here.view.clock
     told: dict[Key, tuple[int, float]] = {}  # the version, and when it was told
+    marked = hub.version
     hello = {"epoch": hub.epoch, "last_seq": hub.last_seq, "run": here.view.run}
     yield b"retry: %d\n\n" % RECONNECT_MS + _event("hello", msgspec.json.encode(hello))
     wrote_s = clock.monotonic()
@@ -63,6 +67,8 @@ async def _events(here: Services, seq: int) -> AsyncGenerator[bytes]:
             for seq, data in alerts:
                 yield _event("alert", data, f"{hub.epoch}:{seq}")
             wrote_s = clock.monotonic()
+        pieces += [_event("mark", data) for data in hub.marks_after(marked)]
+        marked = hub.version
         now_s, early = clock.monotonic(), False
         for key, newest in hub.newest():
             version, told_s = told.get(key, (0, -SCORE_EVERY_S))

@@ -1,4 +1,4 @@
-"""Publishing to a camera from a browser, by WHIP (RFC 9725). All candidates are in the offer: there is no trickling."""
+"""Publishing to a camera from a browser or a program, by WHIP (RFC 9725)."""
 
 from __future__ import annotations
 
@@ -10,39 +10,28 @@ from fastapi import APIRouter, Request, Response
 from stream.config.models import CameraConfig
 from stream.console.auth import Role
 from stream.console.problems import Problem
+from stream.console.sdp import SdpAnswer, ice_servers, offer_of
 from stream.console.services import Here, Services, who
 from stream.urls import publishers_name
 from stream.webrtc.publishers import TakenError
 
 router = APIRouter(prefix="/whip", include_in_schema=False)  # it is a protocol of its own
 
-OFFER = "application/sdp"
-
-
-class SdpResponse(Response):
-    media_type = OFFER
-
 
 @router.post("/{name}")
 async def publish(here: Here, request: Request, name: str) -> Response:
     """Answers an offer. The answer's Location ends it when it is deleted."""
-    from stream.webrtc.peer import IceServer, PeerSettings  # from an extra, which a camera of this kind requires
+    from stream.webrtc.publisher import PublisherSettings  # from an extra, which a camera of this kind requires
 
     camera = _camera(here, name)
     owner = _owner(request, camera)
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != OFFER:
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send an offer as {OFFER}")
-    ice = [
-        IceServer(each.url, each.user, each.password.get_secret_value() if each.password else None)
-        for each in here.view.config().console.ice_servers
-    ]
-    settings = PeerSettings(camera.open_timeout_s, camera.stall_s, ice)
-    offer = (await request.body()).decode(errors="replace")
+    offer = await offer_of(request)
+    settings = PublisherSettings(camera.open_timeout_s, camera.stall_s, ice_servers(here))
     try:
         key, answer = await here.publishers.publish(name, owner, offer, settings)
     except TakenError as error:
         raise Problem(HTTPStatus.CONFLICT, str(error)) from error
-    return SdpResponse(answer, HTTPStatus.CREATED, {"Location": f"/whip/{name}/{key}"})
+    return SdpAnswer(answer, f"/whip/{name}/{key}")
 
 
 @router.delete("/{name}/{key}")

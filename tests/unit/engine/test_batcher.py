@@ -56,6 +56,30 @@ def test_a_window_older_than_the_budget_is_dropped_when_its_turn_comes() -> None
     assert batcher.counts()["a"].dropped == {Drop.STALE: 1}
 
 
+def test_a_camera_whose_windows_are_far_apart_is_served_though_the_scorer_was_busy_for_longer_than_the_budget() -> None:
+    now = Now()
+    batcher = MicroBatcher(max_batch=1, staleness_s=2, monotonic=now)
+    served: list[str] = []
+    for turn in range(4):  # always in step: the one comes while the other is being scored, for three seconds
+        now.s = 10.0 * turn
+        batcher.offer(window(turn, camera="a", arrival_s=now.s))
+        served += [w.camera for w in batcher.take(0)]
+        batcher.offer(window(turn, camera="b", arrival_s=now.s + 0.5))
+        now.s += 3
+        served += [w.camera for w in batcher.take(0)]
+    assert served == ["a", "a", "b", "a", "b", "a", "b"]  # of the first one nobody knew when the next would come
+
+
+def test_a_camera_that_fell_silent_is_stale_when_its_next_window_would_have_been_due() -> None:
+    now = Now()
+    batcher = MicroBatcher(max_batch=1, staleness_s=2, monotonic=now)
+    for index in range(2):
+        batcher.offer(window(index, camera="a", arrival_s=10.0 * index))
+    now.s = 20.5
+    assert batcher.take(0) == []
+    assert batcher.counts()["a"].dropped == {Drop.SUPERSEDED: 1, Drop.STALE: 1}
+
+
 def test_lossless_windows_are_never_stale() -> None:
     now = Now()
     batcher = MicroBatcher(max_batch=8, staleness_s=2, monotonic=now)

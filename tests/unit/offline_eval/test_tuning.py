@@ -101,6 +101,8 @@ def test_what_was_chosen_is_a_file_that_watch_takes(tmp_path: Path) -> None:
     assert camera.alerts.policy() == found.chosen.policy
     assert camera.smoothing.smoother().push(0.0, 0.5) == 0.5
     text = path.read_text()
+    assert (camera.cleaning.memory, camera.cleaning.neighbours) == ("off", "off")
+    assert "vigil watch weighs meaning by values of its own" in text
     for told in ("annotations.json (sha256 ", "folds: 3", "seed 1", "objective: ", "roc_auc ", "time_constant: "):
         assert told in text
 

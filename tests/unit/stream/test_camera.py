@@ -38,6 +38,7 @@ def camera(clock: ManualClock, tmp_path: Path) -> Camera:
         "front",
         settings,
         make_desk("front", settings, Ids(clock.time), ScriptedScorer([])),
+        new_id=Ids(clock.time),
         make_source=make_source,
         frame_size=(64, 36),
         batcher=MicroBatcher(max_batch=1, staleness_s=2, monotonic=clock.monotonic),
@@ -78,6 +79,30 @@ def test_a_stall_counts_once_whoever_notices_it(
     enter: Callable[..., Metrics], states: list[tuple[CameraState, SourceError | None]]
 ) -> None:
     assert value(enter(*states), "vigil_source_stalls_total") == 1
+
+
+def test_a_fault_that_lasts_is_an_alert_and_connecting_neither_begins_nor_ends_it(
+    camera: Camera, clock: ManualClock, enter: Callable[..., Metrics]
+) -> None:
+    told = []
+
+    def stay(state: CameraState, error: SourceError | None, seconds: int) -> None:
+        enter((state, error))
+        for _ in range(seconds):
+            told.append(camera.fault_alert())
+            clock.advance(1)
+
+    stay(CameraState.CONNECTING, None, 60)
+    began_s = clock.time()
+    for _ in range(4):
+        stay(CameraState.OFFLINE, REFUSED, 2)
+        stay(CameraState.CONNECTING, None, 2)
+    (new,) = [alert for alert in told if alert]
+    assert (new.type, new.fault, new.start_time) == ("new", "refused", began_s)
+    assert new.explanation == ("Refused: nobody there. The host is up but the port is closed: check the port.")
+    stay(CameraState.LIVE, None, 40)
+    _, end = [alert for alert in told if alert]
+    assert (end.type, end.id, end.end_reason) == ("end", new.id, "recovered")
 
 
 def test_a_status_says_since_when_and_why(camera: Camera, clock: ManualClock, enter: Callable[..., Metrics]) -> None:

@@ -154,6 +154,14 @@ def test_closing_does_not_wait_for_clients(readiness: Readiness) -> None:
         socket.create_connection(address(server), timeout=10)
 
 
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "192.0.2.1", "localhost.evil.example"])
+def test_a_name_of_another_site_that_leads_here_is_told_nothing_of_the_cameras(server: HealthServer, host: str) -> None:
+    for path in ("/metrics", "/readyz", "/"):
+        status, _, body = ask(server, path, headers={"Host": host})
+        assert (status, b"vigil_" in body, b"cameras" in body) == (403, False, False)
+    assert ask(server, "/healthz", headers={"Host": host})[0] == 200
+
+
 def test_ipv6_and_localhost_work_where_the_machine_has_them(readiness: Readiness) -> None:
     with HealthServer("localhost:0", Metrics("x"), readiness) as server:
         assert server.url.startswith("http://127.0.0.1:")

@@ -4,6 +4,7 @@ import os
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from engine.errors import SourceError, SourceFault
 from engine.types import Tier
 from engine.windows import WindowPlan
 from stream.clock import ManualClock
-from stream.keeper import GRACE_S, MAX_ABANDONED, CameraKeeper, Report
+from stream.keeper import FILE_GRACE_S, GRACE_S, MAX_ABANDONED, CameraKeeper, Report
 from stream.rings import PacketRing
 from stream.session import CameraSession, CameraState, Pace, SessionSettings, SessionStats, StateChange
 from stream.sources.base import Item, Source, StreamInfo
@@ -45,6 +46,7 @@ class StuckSource:
         self.entered = threading.Event()
         self.let_go = threading.Event()
         self.returned = threading.Event()
+        self.dropped: Counter[str] = Counter()
 
     def open(self) -> StreamInfo:
         self.entered.set()
@@ -211,7 +213,11 @@ def test_a_source_of_any_kind_that_hangs_is_noticed_and_only_a_file_is_not_begun
     assert kept.changed.acquire(timeout=5)
     if kind == "file":
         assert wait_until(lambda: not kept.keeper.stats.live)
-    kept.pass_time(OPEN_S + GRACE_S + 1)
+        kept.pass_time(OPEN_S + FILE_GRACE_S - 1)
+        assert kept.faults() == []
+        kept.pass_time(2)
+    else:
+        kept.pass_time(OPEN_S + GRACE_S + 1)
     assert kept.faults() == [SourceFault.HUNG]
     assert kept.keeper.done is (kind == "file")
     assert thread.is_alive()

@@ -88,14 +88,16 @@ def test_a_pipe_gets_one_aligned_line_per_alert(monkeypatch: pytest.MonkeyPatch)
         told(camera="yard", severity="detection", score=0.5),
         told("end", explanation="A man ran.", end_reason="max_duration", clip="clips/E1.mp4", clip_note="HEVC"),
     ]
+    alerts.append(told(fault="lost", severity="fault", score=1.0, definition="camera", explanation="Lost: cut off."))
     feed_of(monkeypatch, map(received, alerts))
     out = io.StringIO()
-    assert listen(ENDPOINT, count=3, out=out) == 0
+    assert listen(ENDPOINT, count=4, out=out) == 0
     assert out.getvalue().splitlines() == [
         "2024-06-21 14:00:00+02:00  front         new     alert      0.80   A man climbs over the gate.",
         "2024-06-21 14:00:00+02:00  yard          new     detection  0.50   (not explained)",
         "2024-06-21 14:01:35+02:00  front         end     alert      0.90   "
         "Lasted 1 min 35 s (max duration). A man ran.  clip: clips/E1.mp4 (HEVC)",
+        "2024-06-21 14:00:00+02:00  front         new     fault      -      [camera] Lost: cut off.",
     ]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from engine.types import Frame
 from stream.clock import ManualClock
-from stream.preview import WIDEST_PX, YOUNG_S, Preview
+from stream.preview import EVERY_S, WIDEST_PX, Preview
 from stream.rings import FrameRing
 from tests.unit.stream.test_session import Grey
 
@@ -25,15 +25,45 @@ def test_a_picture_is_converted_only_after_somebody_asked_and_once_for_all_who_d
     assert preview.fresh() is shown
 
 
-def test_at_most_five_pictures_a_second_are_made_however_many_ask() -> None:
+def test_who_has_the_fresh_picture_asks_for_the_next() -> None:
+    clock = ManualClock()
+    preview = Preview(clock.monotonic)
+    for time_s in range(2):
+        preview.ask()
+        preview.offer(Grey(None), 320, 180, float(time_s))
+        shown = preview.fresh()
+        assert shown is not None
+        assert shown.time_s == time_s
+        clock.advance(EVERY_S)
+
+
+def test_at_most_ten_pictures_a_second_are_made_however_many_ask() -> None:
     clock = ManualClock()
     preview = Preview(clock.monotonic)
     picture = Grey(None)
     for _ in range(1000):
-        preview.fresh()
+        preview.ask()
         preview.offer(picture, 320, 180, clock.time())
         clock.advance(0.01)
-    assert picture.conversions <= 10 / YOUNG_S + 1
+    assert 10 / EVERY_S - 10 <= picture.conversions <= 10 / EVERY_S + 1
+
+
+def test_a_picture_is_as_wide_as_the_widest_that_was_looked_for() -> None:
+    clock = ManualClock()
+    preview = Preview(clock.monotonic)
+
+    def made(*looked_px: int) -> list[int]:
+        """How wide what each is shown is, after a new picture was asked for."""
+        clock.advance(1.0)
+        preview.fresh(looked_px[0])
+        preview.offer(Grey(None), 1920, 1080, 0.0)
+        return [shown.image.shape[1] if (shown := preview.fresh(px)) else 0 for px in looked_px]
+
+    assert made(320) == [320]
+    assert made(320, 640) == [320, 0]  # a wider one is made next
+    assert made(320, 640) == [640, 640]
+    assert made(320, 640) == [640, 640]  # whoever of them asks first
+    assert [made(320) for _ in range(3)] == [[640], [640], [320]]
 
 
 def test_a_large_picture_is_made_small_in_its_own_shape() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,14 @@ def test_a_file_has_changed_when_it_says_something_else(tmp_path: Path) -> None:
     assert not file.changed()  # it is not read again and again
     path.unlink()
     assert not file.changed()
+
+
+def test_what_can_be_read_only_once_is_no_configuration_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path):
+        with pytest.raises(UsageError, match="is no file"):
+            ConfigFile(path, {})
 
 
 def dog(text: str, said: WatchConfig) -> tuple[str, WatchConfig]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from engine.errors import RuntimeFault, UsageError
 from engine.recorded import RecordedScorer, Response
 from engine.timeline import WindowMeta
 from engine.types import Box, Judgement
-from stream.responses import ResponseWriter, read_responses
+from stream import responses as responses_module
+from stream.responses import ResponseRecorder, ResponseWriter, read_responses
 from tests.unit.engine.frames import window
 
 JUDGEMENTS = [
@@ -33,6 +35,18 @@ def test_each_response_is_in_the_file_as_soon_as_it_was_written(tmp_path: Path) 
         for done in range(1, 4):
             writer.write(WindowMeta("front", 0, done, float(done), 0.0, 1.0), Judgement(0.5))
             assert [response.pts_s for response in read_responses(path)] == [float(i + 1) for i in range(done)]
+
+
+def test_a_response_says_when_its_window_ended_and_how_far_back_it_looks(tmp_path: Path) -> None:
+    path = tmp_path / "responses.jsonl"
+    with ResponseWriter(path) as writer:
+        writer.write(
+            WindowMeta("front", 0, 0, 3.0, 1767225600.5, 1.25), Judgement(0.5, further={"fall": Judgement(0.1)})
+        )
+    assert [(each.definition, each.time_s, each.length_s) for each in read_responses(path)] == [
+        (None, 1767225600.5, 1.25),
+        ("fall", 1767225600.5, 1.25),
+    ]
 
 
 def test_a_hand_written_file_may_leave_out_what_it_does_not_know(tmp_path: Path) -> None:
@@ -93,3 +107,47 @@ def test_a_failed_write_is_a_run_time_fault_that_names_the_file(tmp_path: Path) 
         writer._file = FullDisk()  # type: ignore[assignment]
         with pytest.raises(RuntimeFault, match=r"cannot write responses to .*responses\.jsonl: No space left"):
             writer.write(WindowMeta("front", 0, 0, 0.0, 0.0, 1.0), Judgement(0.5))
+
+
+META = WindowMeta("front", 0, 0, 0.0, 0.0, 1.0)
+
+
+def test_a_recorder_writes_from_a_thread_of_its_own(tmp_path: Path) -> None:
+    recorder = ResponseRecorder(tmp_path / "responses.jsonl")
+    for score in (0.1, 0.2):
+        recorder.write(META, Judgement(score))
+    recorder.close()
+    assert [response.score for response in read_responses(tmp_path / "responses.jsonl")] == [0.1, 0.2]
+    assert "vigil-record" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_disk_that_takes_nothing_ends_the_recording_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(responses_module, "MOST_WAITING", 3)
+    monkeypatch.setattr(ResponseWriter, "write", lambda *_: over.wait(20))
+    recorder = ResponseRecorder(tmp_path / "responses.jsonl")
+    for _ in range(10):
+        recorder.write(META, Judgement(0.5))
+    told = [record.message for record in caplog.records]
+    over.set()
+    recorder.close()
+    (line,) = told
+    assert line.endswith("the disk does not answer; nothing more is recorded")
+
+
+def test_a_failed_write_ends_the_recording_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeFault("cannot write responses: no space")
+
+    monkeypatch.setattr(ResponseWriter, "write", fail)
+    recorder = ResponseRecorder(tmp_path / "responses.jsonl")
+    for _ in range(3):
+        recorder.write(META, Judgement(0.5))
+    recorder.close()
+    assert [record.message for record in caplog.records] == [
+        "cannot write responses: no space; nothing more is recorded"
+    ]

@@ -3,9 +3,11 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,6 +47,7 @@ class FakeSource:
     ):
         self.live = live
         self.keyframes_only = False
+        self.dropped: Counter[str] = Counter()
         self._items = items
         self._on_item = on_item
         self.closed = 0
@@ -247,6 +250,17 @@ def test_a_file_at_real_time_pace_is_held_back_to_its_own_speed() -> None:
     assert bench.clock.monotonic() - start_s == pytest.approx(4.9, abs=0.01)
 
 
+def test_pictures_that_refer_to_a_later_one_are_played_evenly_too() -> None:
+    """In the order of decoding the last of a group comes first; those between come one by one all the same."""
+    order = [0, 8, 1, 2, 3, 4, 5, 6, 7]
+    packets = [EncodedPacket(b"x", n * 100, (at - 1) * 100, 100, n == 0) for at, n in enumerate(order)]
+    came_s: list[float] = []
+    bench = Bench([FakeSource([INFO, *packets], live=False, on_item=lambda: came_s.append(bench.clock.monotonic()))])
+    bench.run()
+    gaps_s = [later - earlier for earlier, later in pairwise(came_s[1:])]
+    assert gaps_s == pytest.approx([0.0, *[0.1] * 7], abs=0.01)
+
+
 def test_a_file_at_full_pace_loses_no_frame_however_slow_the_scorer() -> None:
     bench = Bench([FakeSource([INFO, *pictures(20.0)], live=False)], pace=Pace.MAX)
     thread = threading.Thread(target=bench.session.run)
@@ -337,6 +351,20 @@ def test_stop_ends_a_session_that_waits_to_try_again() -> None:
     bench = Bench([FakeSource([SourceError("down", SourceFault.REFUSED)])])
     bench.session.stop()
     assert bench.run() == []
+
+
+def test_what_a_source_leaves_out_is_counted_over_all_attempts() -> None:
+    sources: list[FakeSource] = []
+
+    def leave_out() -> None:
+        sources[0].dropped["untaken"] += 1
+
+    lost = SourceError("lost", SourceFault.LOST)
+    attempts = [FakeSource([INFO, *pictures(1.0), lost], on_item=leave_out) for _ in range(2)]
+    sources.extend(attempts)
+    bench = Bench([*attempts, FakeSource([INFO], live=False)])
+    bench.run()
+    assert bench.stats.dropped["untaken"] > 11
 
 
 def test_frames_are_dropped_and_counted_when_every_place_is_pinned() -> None:

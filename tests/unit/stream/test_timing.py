@@ -144,6 +144,31 @@ def test_a_clock_jumped_when_a_live_streams_own_stamps_are_wrong(
     assert all(stamp.broke for stamp in stamps if stamp.jumped)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [5.0] * 500,
+        [n % 2 * 100 + n / 25 for n in range(500)],
+        [n % 10 / 25 for n in range(500)],
+        [n % 20 / 25 for n in range(500)],
+        [3.0 * (n // 10) + n / 25 for n in range(500)],
+        [1000 - n / 25 for n in range(500)],
+    ],
+    ids=["still", "two clocks", "again from zero soon", "again from zero", "leaps", "backwards"],
+)
+def test_stamps_that_never_go_on_for_long_are_replaced_by_arrival_times(wrong: list[float | None]) -> None:
+    stamps = known(run(StreamClock(live=True), wrong, step_s=1 / 25))
+    assert [n for n, stamp in enumerate(stamps) if stamp.broke][-1] < 100
+    assert stamps[-1].pts_s > 10.0
+    assert any("arrival" in stamp.broke for stamp in stamps)
+
+
+def test_a_stream_that_begins_again_now_and_then_keeps_its_own_time() -> None:
+    stamps = known(run(StreamClock(live=True), [n % 60 / 10 for n in range(600)], step_s=0.1))
+    assert not any("arrival" in stamp.broke for stamp in stamps)
+    assert stamps[-1].segment == 9
+
+
 def test_pictures_that_are_lost_or_held_up_on_the_way_are_no_jump() -> None:
     clock = StreamClock(live=True)
     before = run(clock, [n / 10 for n in range(20)], step_s=0.1)

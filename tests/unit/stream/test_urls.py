@@ -74,7 +74,12 @@ def test_no_password_survives_in_what_a_source_says_of_itself(
     assert not any(CORE in line for line in said)
 
 
-@given(st.sampled_from(["password", "Passwd", "pwd", "token", "access_token", "api_key", "X-Amz-Signature"]), passwords)
+@given(
+    st.sampled_from(
+        ["password", "Passwd", "loginpas", "pwd", "pw", "token", "jwt", "access_token", "api_key", "X-Amz-Signature"]
+    ),
+    passwords,
+)
 @settings(max_examples=500, deadline=None)
 def test_secret_parameters_are_hidden_wherever_they_stand(name: str, password: str) -> None:
     value = password.replace("&", "")  # ends a parameter, so it is no part of an unencoded value

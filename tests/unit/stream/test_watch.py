@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,19 @@ from engine.recorded import RecordedScorer
 from engine.scorer import Explanation, Request, Scorer
 from engine.scripted import Answer, ScriptedLanguageScorer, ScriptedScorer
 from engine.types import Box, Definition, Image, Judgement, Window
+from stream import alerts as alerts_module
+from stream import outbox as outbox_module
+from stream import watch as watch_module
 from stream.alerts import KEPT_S
 from stream.clock import ManualClock
 from stream.config import CameraConfig, WatchConfig, from_mapping
+from stream.evidence import album
 from stream.evidence.recorder import EvidenceWorker, Snapshot
+from stream.evidence.snapshot import write_snapshot
 from stream.feed.publisher import FeedPublisher
 from stream.keeper import CameraKeeper
 from stream.outbox import Outbox
+from stream.outbox_file import OutboxFile
 from stream.responses import read_responses
 from stream.sources.base import Source
 from stream.sources.scripted import ScriptedSource
@@ -37,9 +43,16 @@ from tests.unit.stream.feed import made
 from tests.unit.stream.heard import Heard
 from tests.unit.stream.test_session import INFO
 
+PATIENCE_S = 20.0
 WINDOW = {"length": "500ms", "stride": "500ms", "frames": 4}
 SCENE = "synthetic://?size=160x90&fps=10&events=none&duration={}"
 ALERTS = {"cooldown": 0, "merge_gap": "1s", "close_hold": "1s"}
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no hung disk."""
+    monkeypatch.setattr(album, "WRITE_WAIT_S", PATIENCE_S)
 
 
 def config(data: Path, cameras: dict[str, Any], **sections: Any) -> WatchConfig:
@@ -96,6 +109,9 @@ def test_a_rise_becomes_one_event_with_snapshot_clip_and_sentence_in_the_outbox_
     assert end.clip is not None
     with av.open(str(tmp_path / end.clip)) as clip:
         shown = [frame.time for frame in clip.decode(video=0)]
+    assert end.clip_start_time is not None
+    assert end.snapshot_time is not None
+    assert end.clip_start_time < end.start_time <= end.snapshot_time <= end.end_time
     assert shown[-1] - shown[0] == pytest.approx(4.0 + 3.0 + 5.0, abs=1.3)  # all there is before, the event, post-roll
 
 
@@ -156,6 +172,40 @@ def test_a_dead_camera_beside_a_healthy_one_costs_it_nothing_and_says_why(tmp_pa
     faults = {(s.camera, s.state, s.fault) for s in heard.statuses if s.fault}
     assert faults == {("dead", "offline", "refused")}
     assert all("hunter2" not in repr(s) for s in heard.statuses)
+
+
+def test_a_camera_that_stays_dead_is_an_alert_that_ends_with_the_watch(tmp_path: Path) -> None:
+    dead = {"source": "rtsp://user:hunter2@127.0.0.1:1/x", "health": {"alert_after": "100ms"}}
+    quiet = {**dead, "health": {"alerts": False}}
+
+    async def run(heard: Heard) -> None:
+        stop = asyncio.Event()
+        running = Watch(
+            config(tmp_path, {"dead": dead, "quiet": quiet}),
+            rising([]),
+            make_source=lambda _: ScriptedSource([INFO], fail=SourceError("nobody there", SourceFault.REFUSED)),
+        )
+        task = asyncio.create_task(running.run(stop, started=heard.start))
+        for _ in range(400):
+            if heard.alerts:
+                break
+            await asyncio.sleep(0.05)
+        stop.set()
+        await asyncio.wait_for(task, 10)
+
+    heard = Heard()
+    try:
+        asyncio.run(run(heard))
+    finally:
+        heard.stop()
+    new, end = heard.alerts
+    assert [(each.type, each.camera, each.fault, each.severity) for each in (new, end)] == [
+        ("new", "dead", "refused", "fault"),
+        ("end", "dead", "refused", "fault"),
+    ]
+    assert (end.id, end.end_reason) == (new.id, "shutdown")
+    with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
+        assert [kept.explanation for kept in outbox.since(0)] == [new.explanation, end.explanation]
 
 
 def test_stopping_ends_open_events_with_their_clips_well_within_ten_seconds(tmp_path: Path) -> None:
@@ -381,6 +431,7 @@ def test_the_picture_of_an_event_is_the_one_that_its_boxes_belong_to(
     opened = scorer.requests[0].window.end.time_s
     assert shown == [(opened, 1)]  # a score that creeps up is not worth another explanation, nor another picture
     assert len(heard.alerts[-1].boxes) == 1
+    assert heard.alerts[-1].snapshot_time == opened
 
 
 def test_the_worst_window_that_comes_while_another_is_explained_is_explained_next(tmp_path: Path) -> None:
@@ -452,3 +503,103 @@ def test_a_lost_device_ends_the_watch_and_leaves_its_events_open_for_the_next_pr
     watch(settings, rising([0.1] * 20))
     with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
         assert [(alert.type, alert.end_reason) for alert in outbox.since(0)] == [("new", None), ("end", "restart")]
+
+
+class Disk:
+    """A disk that takes nothing while it hangs: no picture, no alert, no pruning."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answers = threading.Event()
+        monkeypatch.setattr(album, "write_snapshot", self._slow(write_snapshot))
+        monkeypatch.setattr(OutboxFile, "insert", self._slow(OutboxFile.insert))
+        monkeypatch.setattr(OutboxFile, "prune", self._slow(OutboxFile.prune))
+        monkeypatch.setattr(album, "WRITE_WAIT_S", 0.05)
+        monkeypatch.setattr(outbox_module, "WRITE_WAIT_S", 0.05)
+
+    def _slow(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        def slowly(*arguments: Any) -> Any:
+            assert self.answers.wait(PATIENCE_S)
+            return work(*arguments)
+
+        return slowly
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    disk = Disk(monkeypatch)
+    yield disk
+    disk.answers.set()
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+def test_with_a_disk_that_hangs_alerts_of_all_cameras_go_out_and_their_pictures_follow(
+    tmp_path: Path, disk: Disk
+) -> None:
+    cameras = {name: {"source": SCENE.format(3600), "pace": "realtime", "window": WINDOW} for name in ("front", "back")}
+
+    def named(heard: Heard) -> set[str]:
+        return {alert.camera for alert in heard.alerts if alert.snapshot}
+
+    async def run(heard: Heard) -> None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(
+            Watch(config(tmp_path, cameras), ScriptedScorer(lambda _: 0.9)).run(stop, started=heard.start)
+        )
+        await until(lambda: {alert.camera for alert in heard.alerts} == set(cameras))
+        scored = len(heard.scores)
+        await until(lambda: len(heard.scores) >= scored + 4)  # the loop goes on
+        assert named(heard) == set()
+        disk.answers.set()
+        await until(lambda: named(heard) == set(cameras))
+        stop.set()
+        await task
+
+    heard = Heard()
+    try:
+        asyncio.run(run(heard))
+    finally:
+        heard.stop()
+    for name in cameras:
+        new, update, *_ = [alert for alert in heard.alerts if alert.camera == name]
+        assert (new.type, new.snapshot, new.snapshot_note) == ("new", None, "the disk has not taken the snapshot yet")
+        assert (update.type, update.id, update.snapshot_note) == ("update", new.id, None)
+        assert update.snapshot is not None
+        assert (tmp_path / update.snapshot).exists()
+    assert [alert.seq for alert in heard.alerts] == list(range(1, len(heard.alerts) + 1))
+
+
+def test_a_scorer_that_hangs_in_an_explanation_costs_no_end_its_telling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "CAPTURED_S", 0.2)
+    monkeypatch.setattr(alerts_module, "CLIPS_S", 0.5)
+    monkeypatch.setattr(alerts_module, "TOLD_S", PATIENCE_S)
+    hanging, over = threading.Event(), threading.Event()
+
+    def explain(request: Request) -> Explanation:
+        if request.score > 0.9:
+            hanging.set()
+            assert over.wait(PATIENCE_S)
+        return Explanation(f"Seen at {request.score}.")
+
+    async def run(heard: Heard) -> None:
+        stop = asyncio.Event()
+        settings = config(tmp_path, {"front": {"source": SCENE.format(3600), "pace": "realtime", "window": WINDOW}})
+        scorer = telling([0.65] * 3 + [0.8] * 3 + [0.99] * 100, explain)
+        task = asyncio.create_task(Watch(settings, scorer).run(stop, started=heard.start))
+        await until(hanging.is_set)
+        stop.set()
+        await task
+
+    heard = Heard()
+    try:
+        asyncio.run(run(heard))
+    finally:
+        over.set()
+        heard.stop()
+    assert (heard.alerts[-1].type, heard.alerts[-1].end_reason) == ("end", "shutdown")

@@ -2,8 +2,9 @@
 
 import { alertPath, ask, cameraPath, query } from "./api.js";
 import { Chart } from "./charts.js";
-import { empty, fill, h, paced, refill, setData, setText } from "./dom.js";
+import { empty, fill, h, paced, setData, setText } from "./dom.js";
 import { severityChip } from "./events.js";
+import { evidenceOf } from "./evidence.js";
 import { onKeys } from "./keys.js";
 import { markForm } from "./mark.js";
 import { to } from "./router.js";
@@ -29,9 +30,11 @@ export function show(pane, id, values, app, signal) {
   const chart = new Chart({
     label: "Score in the course of this event",
     describe: (time) => describe(time),
+    choose: (time) => evidence.seek(time),
     height: 150,
   });
-  const steps = h("ol", { class: "steps" });
+  const legend = h("p", { class: "soft" });
+  const steps = h("ol", { class: "steps", tabindex: 0, "aria-label": "How it was told" }); // it scrolls
   const more = h("dl", { class: "facts" });
   const marks = markForm(id, app, () => look(), signal);
 
@@ -39,18 +42,24 @@ export function show(pane, id, values, app, signal) {
     fill(
       body,
       head,
-      evidence.node,
-      what,
-      state,
-      marks.node,
-      h("section", { class: "panel" }, h("h3", {}, "Score"), chart.node),
-      h("section", {}, h("h3", {}, "How it was told"), steps),
+      h("div", { class: "said" }, what, state),
+      h(
+        "div",
+        { class: "columns" },
+        h("div", {}, course.fault ? null : evidence.node, marks.node),
+        h(
+          "div",
+          {},
+          course.fault ? null : h("section", { class: "panel" }, h("h3", {}, "Score"), chart.node, legend),
+          h("section", {}, h("h3", {}, "How it was told"), steps),
+        ),
+      ),
       h("section", {}, h("h3", {}, "More"), more),
       h(
         "p",
         { class: "links" },
         h("a", { href: to("camera", course.camera) }, "The camera now"),
-        app.mayChange && course.model.scorer !== "motion"
+        app.mayChange && course.model.scorer !== "motion" && !course.fault
           ? h(
               "a",
               { href: to("definitions", course.camera, { event: course.clip ? id : null }) },
@@ -86,6 +95,10 @@ export function show(pane, id, values, app, signal) {
       thresholds: [event.threshold],
       spans: [{ from: event.start_time, until: event.end_time, severity: event.severity }],
     });
+    setText(
+      legend,
+      `Dotted: an event opens at ${scoreOf(event.threshold)}.${event.clip_start_time === null ? "" : " Choose a moment to see it in the clip."}`,
+    );
     fill(
       steps,
       event.messages.map((message, at) => stepOf(message, event.messages[at - 1])),
@@ -153,81 +166,6 @@ export function show(pane, id, values, app, signal) {
   look();
 }
 
-/** The snapshot and the clip: one of them at a time. */
-function evidenceOf(id) {
-  const picture = h("img", { alt: "" });
-  const clip = h("video", { controls: true, preload: "metadata", playsinline: true });
-  const note = h("p", { class: "tile-note", hidden: true });
-  const frame = h("div", { class: "picture large" }, picture);
-  const hint = h("p", { class: "soft" });
-  let choice = "picture";
-  let event = null;
-  const buttons = ["picture", "clip"].map((name) =>
-    h("button", { type: "button", onclick: () => choose(name) }, name === "picture" ? "Picture" : "Clip"),
-  );
-  const node = h(
-    "figure",
-    { class: "evidence" },
-    frame,
-    h("figcaption", {}, h("div", { class: "segments", role: "group", "aria-label": "Evidence" }, buttons), hint),
-  );
-  const trouble = (text) => (setText(note, text), (note.hidden = false));
-  picture.addEventListener(
-    "error",
-    () => ((picture.hidden = true), trouble("The picture was deleted, or could not be fetched.")),
-  );
-  picture.addEventListener("load", () => ((picture.hidden = false), (note.hidden = true)));
-  clip.addEventListener("error", () =>
-    trouble("This browser can't play the clip. It can be saved and played elsewhere."),
-  );
-
-  function choose(name) {
-    choice = name;
-    note.hidden = true;
-    if (name === "picture") clip.pause();
-    paint(event);
-    if (name === "clip") clip.play().catch(() => {});
-  }
-
-  function paint(told) {
-    event = told;
-    if (!event.clip) choice = "picture";
-    buttons.forEach((button, at) => {
-      const name = ["picture", "clip"][at];
-      button.setAttribute("aria-pressed", String(choice === name));
-      button.disabled = name === "clip" && !event.clip;
-    });
-    const snapshot = event.snapshot ? `${event.snapshot}?seq=${event.seq}` : null;
-    picture.alt = `Worst moment so far, camera ${event.camera}. ${explanationOf(event)}`;
-    if (snapshot && picture.getAttribute("src") !== snapshot) picture.src = snapshot;
-    if (!snapshot && choice === "picture") trouble("No picture was taken.");
-    if (event.clip && clip.getAttribute("src") !== event.clip) clip.src = event.clip;
-    const shown = choice === "picture" ? picture : clip;
-    if (frame.firstChild !== shown) fill(frame, shown, note);
-    else if (!note.isConnected) frame.append(note);
-    const saved = choice === "picture" ? snapshot && event.snapshot : event.clip;
-    refill(hint, `${choice} ${saved} ${event.clip} ${event.end_time}`, () => [
-      !event.clip
-        ? event.end_time === null
-          ? "The clip is there when the event is over. "
-          : "There is no clip. "
-        : null,
-      choice === "clip" && event.clip_note ? `${event.clip_note}. ` : null,
-      saved
-        ? h("a", { href: saved, download: `${event.camera}-${id}.${choice === "picture" ? "jpg" : "mp4"}` }, "Save")
-        : null,
-    ]);
-  }
-
-  const toggle = () => {
-    if (!event?.clip) return;
-    if (choice === "picture") choose("clip");
-    else if (clip.paused) clip.play().catch(() => {});
-    else clip.pause();
-  };
-  return { node, paint, toggle };
-}
-
 function stepOf(message, before) {
   const news = message.explanation !== before?.explanation ? message.explanation : null;
   return h(
@@ -235,7 +173,7 @@ function stepOf(message, before) {
     { "data-type": message.type },
     h("time", {}, clock(message.time)),
     h("span", { class: "step-type" }, TYPES[message.type] ?? message.type),
-    h("span", { class: "step-score" }, scoreOf(message.score)),
+    h("span", { class: "step-score" }, message.fault ? "" : scoreOf(message.score)),
     h(
       "span",
       { class: "step-what" },
@@ -250,7 +188,7 @@ function stepOf(message, before) {
 function moreOf(event) {
   const noticed_s = event.messages[0].timing.published_time - event.start_time;
   return [
-    ["Definition", event.definition],
+    event.fault ? null : ["Definition", event.definition],
     ["Began", when(event.start_time)],
     [
       "Told",
@@ -259,14 +197,14 @@ function moreOf(event) {
         : "the first alerts of it are not kept any more",
     ],
     ["Over", event.end_time === null ? "not yet" : `${when(event.end_time)}, as ${endOf(event.end_reason)}`],
-    ["Score", `highest ${scoreOf(event.top_score)}, opened at ${scoreOf(event.threshold)}`],
+    event.fault ? null : ["Score", `highest ${scoreOf(event.top_score)}, opened at ${scoreOf(event.threshold)}`],
     event.suppressed_count
       ? [
           "Before it",
           `${count(event.suppressed_count, "stretch", "stretches")} in the cool-down that nobody was told of`,
         ]
       : null,
-    ["Judged by", judgeOf(event.model)],
+    event.fault ? null : ["Judged by", judgeOf(event.model)],
     event.model.prompt_sha256 ? ["Prompt", h("code", {}, event.model.prompt_sha256.slice(0, 16))] : null,
     ["Id", h("code", {}, event.id)],
   ].filter(Boolean);

@@ -18,6 +18,7 @@ const SEVERITIES = [
   ["", "Any severity"],
   ["detection", "Detection"],
   ["alert", "Alert"],
+  ["fault", "Camera fault"],
 ];
 const MARKS = [
   ["", "Marked or not"],

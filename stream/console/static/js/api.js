@@ -22,12 +22,12 @@ export async function send(path, { method = "GET", body, headers = {}, signal, p
   const timer = setTimeout(() => late.abort(), patience_ms);
   const all = { Accept: "application/json", ...headers };
   if (method !== "GET") all["X-CSRF-Token"] = csrf;
-  if (body !== undefined) all["Content-Type"] = "application/json";
+  if (body !== undefined) all["Content-Type"] ??= "application/json";
   try {
     const response = await fetch(path, {
       method,
       headers: all,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: all["Content-Type"] === "application/json" ? JSON.stringify(body) : body,
       signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
       credentials: "same-origin",
       cache: headers["If-None-Match"] ? "no-store" : "default",

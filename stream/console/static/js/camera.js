@@ -2,7 +2,7 @@
 
 import { ask, cameraPath, query } from "./api.js";
 import { Chart } from "./charts.js";
-import { chip, empty, fill, h, paced, refill, setData } from "./dom.js";
+import { chip, empty, fill, h, paced, refill, setData, setText } from "./dom.js";
 import { EventList } from "./events.js";
 import { onKeys } from "./keys.js";
 import { keepMoving } from "./moving.js";
@@ -57,6 +57,10 @@ function showCamera(main, name, { store, stream }, signal) {
   let fetched = false;
 
   const canvas = h("canvas", { width: 640, height: 360, role: "img", "aria-label": `Newest picture of ${name}` });
+  const video = h("video", { autoplay: true, playsinline: true, "aria-label": `Live video of ${name}` });
+  video.muted = true;
+  const picture = h("div", { class: "picture large" });
+  const way = h("span", { class: "soft" });
   const state = h("span", {});
   const note = h("p", { class: "tile-note" }, "No picture yet.");
   const meaning = h("div", { class: "meaning", role: "status" });
@@ -72,14 +76,14 @@ function showCamera(main, name, { store, stream }, signal) {
     h(
       "div",
       { class: "camera" },
-      h("div", { class: "head" }, h("h1", {}, name), state),
+      h("div", { class: "head" }, h("h1", {}, name), state, way),
       h(
         "div",
         { class: "camera-body" },
         h(
           "div",
           { class: "side" },
-          h("div", { class: "picture large" }, canvas, note),
+          picture,
           h(
             "section",
             { class: "panel" },
@@ -129,10 +133,16 @@ function showCamera(main, name, { store, stream }, signal) {
   );
 
   const pictures = new Pictures(signal);
-  const seen = () => (note.hidden = true);
-  const single = pictures.show(name, canvas, ({ there }) => there && seen());
+  const seen = (isVideo) => {
+    note.hidden = true;
+    setData(picture, "video", isVideo);
+    setText(way, isVideo ? "live, WebRTC" : "pictures");
+  };
+  const single = pictures.show(name, canvas, ({ isNew }) => isNew && !single.paused && seen(false));
   single.urgent = true;
-  keepMoving(name, canvas, single, { signal, told: seen });
+  fill(picture, video, canvas, note);
+  const { whep } = store.cameras.get(name);
+  keepMoving(name, canvas, single, { whep, video, signal, told: seen });
 
   function paintState() {
     const camera = store.cameras.get(name);
@@ -141,7 +151,7 @@ function showCamera(main, name, { store, stream }, signal) {
     refill(state, `${word} ${camera.since}`, () =>
       chip(tone, camera.since ? `${word} since ${when(camera.since)}` : word),
     );
-    setData(canvas, "old", !["live", "ended"].includes(camera.state));
+    for (const each of [canvas, video]) setData(each, "old", !["live", "ended"].includes(camera.state));
     const sentences = meaningOf(camera);
     refill(meaning, sentences.join(), () => sentences.map((each) => h("p", {}, each)));
     setData(meaning, "tone", tone);

@@ -49,12 +49,14 @@ export class Sparkline {
 /**
  * With axes, events and a cursor. `draw` takes
  * {from, until, thresholds: [value], series: [{kind, points: [{time, value}]}], spans: [{from, until, severity, href}]}
- * and the cursor steps through the first series. `describe(time)` gives the lines of text for it.
+ * and the cursor steps through the first series. `describe(time)` gives the lines of text for it, and `choose(time)` is
+ * called when a moment is clicked, or Enter pressed on it.
  */
 export class Chart {
   #height;
   #describe;
   #tick;
+  #choose;
   #shown = null;
   #at = -1;
   #plot = s("g");
@@ -63,10 +65,11 @@ export class Chart {
   #tip = h("div", { class: "tip", hidden: true });
   node;
 
-  constructor({ label, describe, height = 200, tick = null }) {
+  constructor({ label, describe, choose = () => {}, height = 200, tick = null }) {
     this.#height = height;
     this.#describe = describe;
     this.#tick = tick;
+    this.#choose = choose;
     this.node = h(
       "div",
       {
@@ -220,9 +223,11 @@ export class Chart {
     const time = from + ((event.clientX - box.left - LEFT) / (box.width - LEFT - 2)) * (until - from);
     const span = spans.find((each) => each.href && each.from <= time && time <= (each.until ?? until));
     if (span) location.hash = span.href;
+    else this.#choose(time);
   }
 
   #key(event) {
+    if (event.key === "Enter" && this.#points[this.#at]) return this.#choose(this.#points[this.#at].time);
     const last = this.#points.length - 1;
     const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 60, PageDown: -60 };
     const to = { Home: 0, End: last }[event.key] ?? (event.key in steps ? this.#at + steps[event.key] : null);

@@ -101,7 +101,7 @@ async function showCamera(main, name, event, { store, mayChange }, signal) {
       h("h1", {}, `Definitions of ${name}`),
       h("a", { href: to("camera", name) }, "The camera"),
     ),
-    h("p", { class: "soft" }, "Each definition has its own score, threshold and alerts. ", USUAL),
+    words ? h("p", { class: "soft" }, "Each definition has its own score, threshold and alerts. ", USUAL) : null,
     words ? null : notice("quiet", `The scorer ${health.scorer.scorer} does not understand words. `, NO_WORDS),
     words && !mayChange ? notice("quiet", "You may look. To change definitions one has to be an operator.") : null,
     list,
@@ -115,7 +115,7 @@ async function showCamera(main, name, event, { store, mayChange }, signal) {
     const shown = drafts.get(name)?.definitions ?? current.definitions;
     cards = [];
     fill(list);
-    for (const definition of shown.length ? shown : [{}]) append(definition);
+    for (const definition of shown.length || !words ? shown : [{}]) append(definition);
     changed();
     fill(past, historyOf(current.history, editable ? undo : null));
   }

@@ -76,8 +76,8 @@ function cardOf(event, values) {
         { class: "event-foot soft" },
         [
           open ? "going on" : `lasted ${lasting(event.end_time - event.start_time)}`,
-          `highest ${scoreOf(event.top_score)}`,
-          event.definition === "default" ? null : event.definition,
+          event.fault ? null : `highest ${scoreOf(event.top_score)}`,
+          event.fault || event.definition === "default" ? null : event.definition,
           verdictOf(event),
           event.mark?.acknowledged && !verdictOf(event) ? "acknowledged" : null,
         ]
@@ -100,8 +100,11 @@ export function severityChip(event) {
 function thumbnail(event) {
   const frame = h("span", { class: "thumb" });
   if (!event.snapshot || network?.saveData || /2g$/.test(network?.effectiveType ?? "")) return frame;
-  const picture = h("img", { src: `${event.snapshot}?seq=${event.seq}`, alt: "", loading: "lazy", decoding: "async" });
-  picture.addEventListener("error", () => picture.remove());
+  const small = `${event.snapshot}?width=240&seq=${event.seq}`; // its boxes would be a blur
+  const picture = h("img", { src: `${small}&boxes=false`, alt: "", loading: "lazy", decoding: "async" });
+  picture.addEventListener("error", () =>
+    picture.getAttribute("src") === small ? picture.remove() : (picture.src = small),
+  );
   frame.append(picture);
   return frame;
 }

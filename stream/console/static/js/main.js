@@ -55,7 +55,7 @@ function live(who, signal) {
     "event",
     ({ detail: { event, type, told } }) => {
       if (type === "new") sayNew(event, now() - told);
-      else if (type) sayUpdate(event);
+      else if (type === "update" || type === "end") sayUpdate(event);
       tellOpen(store);
     },
     { signal },

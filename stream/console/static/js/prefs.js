@@ -1,7 +1,7 @@
 // What this viewer prefers, kept in this browser. Knows nothing of what the preferences do.
 
 const KEY = "vigil.preferences";
-const DEFAULTS = { sound: false, notify: false, keys: true };
+const DEFAULTS = { sound: false, notify: false, keys: true, boxes: true };
 
 let kept = { ...DEFAULTS };
 try {

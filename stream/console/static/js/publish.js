@@ -2,16 +2,17 @@
 
 import { ask, whoAmI } from "./api.js";
 import { chip, empty, fill, h } from "./dom.js";
+import { offer, takeBack } from "./sdp.js";
 import { askWho } from "./signin.js";
 
-const GATHER_MS = 2_000;
+const AGAIN_MS = 3_000;
 const LENSES = { environment: "Back", user: "Front" };
 const STATES = {
   new: ["quiet", "Connecting"],
   connecting: ["quiet", "Connecting"],
   connected: ["ok", "Sending"],
   disconnected: ["warn", "The connection is interrupted"],
-  failed: ["bad", "The connection is lost"],
+  failed: ["bad", "The connection is lost: trying again"],
   closed: ["quiet", "Stopped"],
 };
 const REFUSALS = {
@@ -27,17 +28,16 @@ const lens = h("select", { id: "lens" }, Object.entries(LENSES).map(([value, tex
 const place = h("select", { id: "place" });
 const button = h("button", { type: "button", class: "primary", onclick: toggle }, "Start");
 let sending = null; // {connection, stream, location}
-let csrf = "";
 
 preview.muted = true;
 begin();
 
 async function begin() {
   try {
-    csrf = (await whoAmI()).csrf;
+    await whoAmI();
   } catch (problem) {
     if (problem.status !== 401) return fill(main, empty("Vigil can't be reached", problem.message));
-    csrf = (await askWho(main)).csrf;
+    await askWho(main);
   }
   document.title = "Publish · Vigil";
   const cameras = await ask("/api/cameras").catch((problem) => problem);
@@ -53,7 +53,8 @@ async function begin() {
     h("div", { class: "pair" },
       h("div", { class: "field" }, h("label", { for: "place" }, "Publish to"), place),
       h("div", { class: "field" }, h("label", { for: "lens" }, "Lens"), lens)),
-    button));
+    button,
+    h("p", {}, h("a", { href: "/" }, "To the wall"))));
   if (!navigator.mediaDevices) {
     show("bad", "Browsers give their camera to pages over HTTPS or from localhost only.");
     button.disabled = true;
@@ -83,32 +84,40 @@ async function start() {
     audio: false,
     video: { facingMode: lens.value, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 15 } },
   });
-  const connection = new RTCPeerConnection();
-  sending = { connection, stream, location: "" };
+  sending = { stream, connection: null, location: "" };
   preview.srcObject = stream;
   const [track] = stream.getVideoTracks();
   track.contentHint = "detail"; // rather fewer pictures than smaller ones
   track.addEventListener("ended", () => sending?.stream === stream && toggle());
-  connection.addTransceiver(track, { direction: "sendonly", streams: [stream] });
-  connection.addEventListener("connectionstatechange", () => {
-    if (sending?.connection === connection) show(...STATES[connection.connectionState]);
-    if (connection.connectionState === "failed" && sending?.connection === connection) toggle();
-  });
-  await connection.setLocalDescription();
-  await gathered(connection);
-  const response = await whip(`/whip/${place.value}`, "POST", connection.localDescription.sdp);
-  sending.location = response.headers.get("Location");
-  await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
+  await connect(sending);
 }
 
-/** The offer has every way to this device: there is no telling of more later. */
-function gathered(connection) {
-  return new Promise((resolve) => {
-    const look = () => connection.iceGatheringState === "complete" && resolve();
-    connection.addEventListener("icegatheringstatechange", look);
-    setTimeout(resolve, GATHER_MS);
-    look();
+async function connect(mine) {
+  const connection = new RTCPeerConnection();
+  mine.connection?.close();
+  mine.connection = connection;
+  connection.addTransceiver(mine.stream.getVideoTracks()[0], { direction: "sendonly", streams: [mine.stream] });
+  connection.addEventListener("connectionstatechange", () => {
+    if (sending !== mine || mine.connection !== connection) return;
+    show(...STATES[connection.connectionState]);
+    if (connection.connectionState === "failed") connectAgain(mine);
   });
+  mine.location = await offer(connection, `/whip/${place.value}`);
+}
+
+/** Its network was gone, or Vigil was: until somebody stops it, or Vigil says no. */
+async function connectAgain(mine) {
+  while (sending === mine) {
+    try {
+      return await connect(mine);
+    } catch (problem) {
+      if (problem.status >= 400 && problem.status < 500) {
+        if (sending === mine) await toggle();
+        return show("bad", problem.message);
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  }
 }
 
 async function stop() {
@@ -117,16 +126,7 @@ async function stop() {
   preview.srcObject = null;
   if (!before) return;
   for (const track of before.stream.getTracks()) track.stop();
-  if (before.location) await whip(before.location, "DELETE").catch(() => {}); // it may have ended by itself
-  before.connection.close();
+  if (before.location) await takeBack(before.location);
+  before.connection?.close();
   show("quiet", "Stopped");
-}
-
-async function whip(path, method, offer) {
-  const headers = { "X-CSRF-Token": csrf };
-  if (offer) headers["Content-Type"] = "application/sdp";
-  const response = await fetch(path, { method, headers, body: offer, credentials: "same-origin" });
-  if (response.ok) return response;
-  const told = await response.json().catch(() => ({}));
-  throw new Error(told.detail ?? `Error ${response.status}`);
 }

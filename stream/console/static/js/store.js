@@ -9,8 +9,8 @@ const AGAIN_MS = 5_000;
 
 /**
  * Events: `cameras` (a camera came, went or was looked at again), `camera` (detail: its name),
- * `score` (detail: its name), `event` (detail: {event, type, told}; the alert's type, and when it
- * was told; both are null for an event that was only looked up),
+ * `score` (detail: its name), `event` (detail: {event, type, told}; the alert's type or `mark`, and
+ * when it was told; both are null for an event that was only looked up),
  * `reset` (the outbox is another one: no event is known any more).
  */
 export class Store extends EventTarget {
@@ -27,6 +27,7 @@ export class Store extends EventTarget {
     super();
     stream.addEventListener("hello", ({ detail }) => this.#hello(detail));
     stream.addEventListener("alert", ({ detail }) => this.#alert(detail));
+    stream.addEventListener("mark", ({ detail }) => this.#mark(detail));
     stream.addEventListener("status", ({ detail }) => this.#status(detail));
     stream.addEventListener("score", ({ detail }) => this.#score(detail));
   }
@@ -123,6 +124,14 @@ export class Store extends EventTarget {
     if (this.events.size > KEPT_EVENTS) this.#forgetOldest();
     this.#tell("event", { event, type: message.type, told: message.timing.published_time });
     this.#tell("camera", event.camera);
+  }
+
+  #mark({ event: id, mark }) {
+    const known = this.events.get(id);
+    if (!known) return;
+    const event = { ...known, mark };
+    this.events.set(id, event);
+    this.#tell("event", { event, type: "mark", told: mark.time });
   }
 
   #status(message) {

@@ -5,7 +5,7 @@ import { chip, h, refill, setData, setText } from "./dom.js";
 import { severityChip } from "./events.js";
 import { to } from "./router.js";
 import { delay, now, when } from "./time.js";
-import { explanationOf, nameOf, scoreOf, stateOf } from "./words.js";
+import { explanationOf, nameOf, scoreOf, sentence, stateOf } from "./words.js";
 
 export const CURVE_S = 180;
 const STALE_S = 8;
@@ -79,7 +79,9 @@ export class Tile {
     const text = wrong
       ? reason
       : !this.#there
-        ? "No picture yet."
+        ? camera.message
+          ? `${sentence(camera.message)}.`
+          : "No picture yet."
         : camera.state === "live" && stale_s > STALE_S && !document.hidden
           ? "This picture is not the newest."
           : "";
@@ -94,16 +96,15 @@ export class Tile {
     setData(this.node, "event", event?.severity);
     if (!event) return;
     this.#event.href = to("alerts", event.id);
-    refill(this.#event, `${event.id} ${event.seq}`, () => [
-      severityChip(event),
-      " ",
-      h("span", {}, h("strong", {}, `since ${when(event.start_time)}`), ` ${explanationOf(event)}`),
-    ]);
+    const since = h("strong", {}, `since ${when(event.start_time)}`);
+    refill(this.#event, `${event.id} ${event.seq}`, () =>
+      h("span", {}, severityChip(event), " ", since, ` ${explanationOf(event)}`),
+    );
   }
 }
 
 function factsOf(camera) {
-  if (camera.state === "ended") return "The file is over.";
+  if (camera.state !== "live") return camera.state === "ended" ? "The file is over." : "";
   return [
     camera.fps === null ? null : `${camera.fps.toFixed(camera.fps < 10 ? 1 : 0)} frames/s`,
     `${camera.scored_per_s.toFixed(1)} windows/s`,

@@ -12,13 +12,15 @@ import { count, stateOf } from "./words.js";
 
 const LATEST = 12;
 const PAINT_EVERY_MS = 500;
+const ALERTS_EVERY_MS = 100; // alerts come first
 
 export const title = () => "Wall";
 
-export function show(main, _route, { store }, signal) {
+export function show(main, _route, { store, mayChange }, signal) {
   const pictures = new Pictures(signal);
   const tiles = new Map();
   const summary = h("p", { class: "soft" });
+  const publish = h("a", { href: "/publish", class: "publish", hidden: true }, "Use this device as a camera");
   const grid = h("ul", { class: "tiles" });
   const latest = new EventList();
   const rail = h(
@@ -28,7 +30,7 @@ export function show(main, _route, { store }, signal) {
     latest.node,
   );
   const body = h("div", { class: "wall-body" }, h("section", { "aria-label": "Cameras" }, grid), rail);
-  fill(main, h("div", { class: "wall" }, h("div", { class: "head" }, h("h1", {}, "Wall"), summary), body));
+  fill(main, h("div", { class: "wall" }, h("div", { class: "head" }, h("h1", {}, "Wall"), summary, publish), body));
   const dirty = new Set();
 
   const paint = paced(
@@ -51,7 +53,7 @@ export function show(main, _route, { store }, signal) {
         nothing: h("p", { class: "soft" }, "Nothing has happened yet. Alerts appear here as they come."),
       });
     },
-    PAINT_EVERY_MS,
+    ALERTS_EVERY_MS,
     signal,
   );
 
@@ -77,6 +79,7 @@ export function show(main, _route, { store }, signal) {
     if (!tiles.size) fill(grid, h("li", { class: "wide" }, noCameras()));
     grid.dataset.many = tiles.size <= 1 ? "one" : tiles.size <= 4 ? "few" : tiles.size <= 9 ? "some" : "many";
     setText(summary, summaryOf([...store.cameras.values()]));
+    publish.hidden = !(mayChange && [...store.cameras.values()].some(({ source }) => source.startsWith("webrtc://")));
     paint();
   }
 

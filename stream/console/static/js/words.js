@@ -37,6 +37,7 @@ const ENDS = {
   reconfigured: "the camera's settings were changed",
   shutdown: "Vigil was stopped",
   restart: "Vigil was restarted",
+  recovered: "the camera is well again",
 };
 
 export const DROPS = {
@@ -78,7 +79,7 @@ export const usualOf = (words) =>
   words ? "the usual crimes, accidents and dangers" : "motion that is unusual for the scene";
 
 export const endOf = (reason) => ENDS[reason] ?? plain(reason);
-export const severityOf = (event) => (event.severity === "alert" ? "Alert" : sentence(plain(event.severity)));
+export const severityOf = (event) => (event.fault ? "Camera fault" : sentence(plain(event.severity)));
 
 /** What a person said of an event, or null. */
 export function verdictOf(event) {

@@ -228,7 +228,7 @@ def test_alerts_that_were_pruned_before_they_were_delivered_are_counted(
         with closing(bridge(tmp_path, outbox, ScriptedSink())):
             tell(outbox, 2, type="end")
         tell(outbox, 8, type="end")
-        outbox.prune(max_age_s=3600.0, max_bytes=0)
+        outbox.prune(max_age_s=3600.0, max_bytes=0).result(10)
         with closing(bridge(tmp_path, outbox, sink, metrics=metrics)):
             assert sink.wait_for(1, SOON_S)
     assert numbers(sink.delivered) == [10]

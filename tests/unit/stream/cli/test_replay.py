@@ -19,6 +19,7 @@ from stream.cli.replay import _written
 from stream.config import load
 from tests.unit.engine.sentences import WordEncoder
 from tests.unit.offline_eval.made import write_benchmark
+from tests.unit.offline_eval.marked import Rise, write_marks, write_recording
 
 UCF = Path(__file__).resolve().parents[5] / "shared" / "data" / "ucf"
 
@@ -176,3 +177,44 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(tmp
     (tmp_path / "out").write_text("a file")
     with pytest.raises(RuntimeFault, match="cannot write into"):
         check_writable(tmp_path / "out")
+
+
+@pytest.fixture
+def marked(tmp_path: Path) -> list[str]:
+    """The options that name some marks, and the scores of their time."""
+    rises = [Rise(100, 0.9, 10, "true"), Rise(200, 0.7, 10, "false")]
+    marks, scores = write_marks(tmp_path / "marks", rises), write_recording(tmp_path / "scores", rises)
+    return ["--marks", str(marks), "--responses", str(scores), "--out", str(tmp_path / "out")]
+
+
+def test_tuning_by_marks_says_what_it_is_worth_and_writes_a_file(
+    marked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["replay", "tune", *marked]) == 0
+    said = capsys.readouterr().out
+    for told in ("events with scores: 1 marked true, 1 marked false", "too few marks", "nobody marked what was missed"):
+        assert told in said
+    assert 0.6 < load(tmp_path / "out" / "tuned.yaml").defaults.alerts.open <= 0.9
+    assert run(["replay", "tune", *marked, "--json"]) == 0
+    assert printed(capsys)["chosen"]["false"]["told"] == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["ucf-crime"], "a data set has no use with --marks: leave it out"),
+        (["--allow-missing"], "--allow-missing has no use with --marks: leave it out"),
+    ],
+)
+def test_what_has_no_use_with_marks_is_refused(
+    marked: list[str], more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["replay", "tune", *marked, *more]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_tuning_needs_labels_or_marks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["replay", "tune", "--responses", "x", "--out", str(tmp_path)]) == 2
+    assert "tuning needs labels or marks" in capsys.readouterr().err
+    assert run(["replay", "tune", "ucf-crime", "-c", "x", "--responses", "x", "--out", str(tmp_path)]) == 2
+    assert "--config has no use without --marks" in capsys.readouterr().err

@@ -122,7 +122,7 @@ def test_feedback_has_a_line_for_each_marked_event_and_outlives_the_outbox(bench
     bench.event("A", "A man.")
     add_mark(bench.db, bench.filed("A").latest, Mark(1.0, "eve", acknowledged=True, verdict="true", note="yes\nreally"))
     bench.event("B", "x")
-    bench.outbox.prune(max_age_s=1e9, max_bytes=1)
+    bench.outbox.prune(max_age_s=1e9, max_bytes=1).result(10)
     assert bench.ids() == ["B"]
     with closing(open_read_only(bench.path)) as db:
         (line,) = feedback(db)
@@ -131,11 +131,22 @@ def test_feedback_has_a_line_for_each_marked_event_and_outlives_the_outbox(bench
     assert (told["event"], told["verdict"], told["note"], told["explanation"]) == ("A", "true", "yes\nreally", "A man.")
 
 
+def test_feedback_on_an_event_that_was_open_tells_its_end_once_that_is_known(bench: Bench) -> None:
+    bench.event("A", "A man.", end=False)
+    add_mark(bench.db, bench.filed("A").latest, Mark(1.0, "eve", acknowledged=True, verdict="true", note=""))
+    (line,) = feedback(bench.db)
+    assert msgspec.json.decode(line)["end_time"] is None
+    bench.outbox.append(an_alert(id="A", type="end", end_time=20.0))
+    bench.filed("A")
+    (line,) = feedback(bench.db)
+    assert msgspec.json.decode(line)["end_time"] == 20.0
+
+
 def test_what_the_outbox_does_not_keep_is_not_found_any_more(bench: Bench) -> None:
     bench.event("A", "ladder")
     bench.event("B", "ladder")
     assert bench.ids(words="ladder") == ["B", "A"]
-    bench.outbox.prune(max_age_s=1e9, max_bytes=1)
+    bench.outbox.prune(max_age_s=1e9, max_bytes=1).result(10)
     assert bench.ids(words="ladder") == bench.ids() == ["B"]
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from engine.errors import OutboxError
 from stream.clock import ManualClock
-from stream.console.hub import KEPT_ALERTS, SILENT_S, Hub
-from stream.console.side_thread import SideThread
+from stream.console.hub import KEPT_ALERTS, KEPT_MARKS, SILENT_S, Hub
 from stream.feed.catch_up import Kept
 from stream.feed.messages import ScoreMessage, encode
+from stream.side_thread import SideThread
 from tests.unit.stream.feed.made import a_status, an_alert
 
 
@@ -121,6 +121,24 @@ def test_what_can_not_be_read_now_is_not_passed_over(disk: SideThread) -> None:
         assert await hub.alerts_after(2) == []
         history.fails = False
         assert await all_after(hub, 2) == [3, 4, 5, 6]
+
+    asyncio.run(run())
+
+
+def test_marks_are_told_in_order_to_who_was_there_when_they_were_made(disk: SideThread) -> None:
+    async def run() -> None:
+        hub = Hub(FakeHistory(0), 0, disk, ManualClock())
+        hub.mark(b"before")
+        came, news = hub.version, hub.news
+        hub.take(a_status())
+        hub.mark(b"one")
+        await asyncio.wait_for(hub.wait(news, 10), 1)
+        hub.mark(b"two")
+        assert hub.marks_after(came) == [b"one", b"two"]
+        assert hub.marks_after(hub.version) == []
+        for _ in range(2 * KEPT_MARKS):
+            hub.mark(b"many")
+        assert len(hub.marks_after(0)) == KEPT_MARKS
 
     asyncio.run(run())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -233,6 +234,36 @@ def test_a_source_that_makes_no_sense_is_a_problem() -> None:
     (found,) = examine(camera(source="synthetic://?sise=3"))
     assert found.verdict is PROBLEM
     assert "sise" in found.message
+
+
+def publisher() -> CameraConfig:
+    tree = {"cameras": {"phone": {"source": "webrtc://door"}}, "console": {"bind": "127.0.0.1:0"}}
+    return from_mapping(tree).cameras["phone"]
+
+
+def test_a_camera_that_waits_for_a_publisher_is_fine_where_the_extras_are() -> None:
+    for extra in ("aiortc", "fastapi"):
+        pytest.importorskip(extra, reason="needs the console and webrtc extras")
+    (found,) = examine(publisher())
+    assert (found.verdict, found.message.partition(" of ")[0]) == (OK, "waits for a publisher at /whip/door")
+
+
+def test_a_camera_that_waits_for_a_publisher_is_a_problem_without_the_webrtc_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stream.wiring.cameras.find_spec", lambda _name: None)
+    (found,) = examine(publisher())
+    assert (found.verdict, found.message) == (PROBLEM, "webrtc://door needs the webrtc extra")
+
+
+def test_a_camera_that_waits_for_a_publisher_is_a_problem_without_the_console_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stream.wiring.cameras.find_spec", lambda name: name)
+    monkeypatch.delitem(sys.modules, "stream.console.server", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    (found,) = examine(publisher())
+    assert (found.verdict, "uvicorn" in found.message, "[console]" in found.advice) == (PROBLEM, True, True)
 
 
 def test_every_camera_that_is_on_is_looked_at_and_passwords_stay_hidden(tmp_path: Path) -> None:

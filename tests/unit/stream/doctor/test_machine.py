@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import UsageError
 from stream.config.fields import HostPort
 from stream.config.models import DataConfig
 from stream.doctor import machine
 from stream.doctor.findings import Finding, Verdict
+from stream.feed.publisher import FeedPublisher
+from stream.keys import KeyFolder
 
 OK, WARNING, PROBLEM = Verdict.OK, Verdict.WARNING, Verdict.PROBLEM
 NOW_S = 4_000_000_000.0  # after any installation
@@ -93,7 +96,7 @@ def test_a_port_is_free_or_taken() -> None:
         number = listening.getsockname()[1]
         taken = [
             only(machine.feed_port(f"tcp://127.0.0.1:{number}")),
-            only(machine.http_port(HostPort("127.0.0.1", number))),
+            only(machine.port("http port", HostPort("127.0.0.1", number))),
         ]
     free = only(machine.feed_port(f"tcp://127.0.0.1:{number}"))
     assert [finding.verdict for finding in taken] == [WARNING, WARNING]
@@ -105,14 +108,43 @@ def test_any_free_port_a_local_socket_and_no_http_are_fine() -> None:
     found = [
         *machine.feed_port("tcp://localhost:*"),
         *machine.feed_port("ipc:///run/vigil/feed"),
-        *machine.http_port(None),
+        *machine.port("http port", None),
     ]
     assert [finding.verdict for finding in found] == [OK, OK, OK]
 
 
-def test_an_address_that_others_could_reach_is_a_problem() -> None:
-    found = [*machine.feed_port("tcp://*:5557"), *machine.http_port(HostPort("0.0.0.0", 8787))]
-    assert [finding.verdict for finding in found] == [PROBLEM, PROBLEM]
+def test_an_address_that_others_could_reach_is_tried_as_any_other() -> None:
+    """Whether it is locked is the configuration's to say."""
+    found = [*machine.feed_port("tcp://*:*"), *machine.port("http port", HostPort("0.0.0.0", 0))]
+    assert [finding.verdict for finding in found] == [OK, OK]
+
+
+def test_the_keys_of_the_feed_are_judged_as_the_feed_itself_does(tmp_path: Path) -> None:
+    keys = KeyFolder(tmp_path / "keys")
+    assert only(machine.feed_keys(None)).verdict is OK
+    assert said(machine.feed_keys(keys.path)) == (PROBLEM, refusal(keys.path))
+    keys.new_server()
+    assert said(machine.feed_keys(keys.path))[0] is WARNING
+    assert "lets in no client: make a key: vigil keys new NAME" in said(machine.feed_keys(keys.path))[1]
+    keys.new_client("office")
+    assert said(machine.feed_keys(keys.path)) == (OK, f"{keys.path} lets in 1 client")
+    for name, bits in (("server.key_secret", 0o640), ("clients", 0o770)):
+        before = (keys.path / name).stat().st_mode
+        (keys.path / name).chmod(bits)
+        assert said(machine.feed_keys(keys.path)) == (PROBLEM, refusal(keys.path))
+        (keys.path / name).chmod(before)
+
+
+def said(found: Iterable[Finding]) -> tuple[Verdict, str]:
+    finding = only(found)
+    return finding.verdict, f"{finding.message}: {finding.advice}" if finding.advice else finding.message
+
+
+def refusal(folder: Path) -> str:
+    """What `vigil watch` says when it refuses to open its feed."""
+    with pytest.raises(UsageError) as caught:
+        FeedPublisher("tcp://127.0.0.1:*", keys=folder)
+    return str(caught.value)
 
 
 def test_webcams_are_listed_and_a_forbidden_one_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

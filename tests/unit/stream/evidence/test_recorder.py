@@ -1,4 +1,4 @@
-"""The evidence thread: snapshots at once, better ones soon, clips when they are over, and nothing that blocks."""
+"""Evidence: snapshots at once, better ones soon, clips when they are over, and nothing that blocks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 
 from engine.types import Box, Image
-from stream.evidence.clip import ClipResult, ClipSettings
+from stream.evidence import album
+from stream.evidence.clip import ClipRecording, ClipResult, ClipSettings
+from stream.evidence.paths import CLEAN
 from stream.evidence.recorder import EvidenceWorker
 from stream.evidence.retention import Retention
+from stream.evidence.snapshot import write_snapshot
 from stream.remux import part_path
 from stream.rings import PacketRing
 from tests.unit.stream.clips import Video, encode, fill, picture, pictures, read
@@ -35,6 +38,12 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no hung disk."""
+    monkeypatch.setattr(album, "WRITE_WAIT_S", WAIT_S)
 
 
 @pytest.fixture
@@ -100,6 +109,16 @@ def test_the_snapshot_becomes_the_worst_frame_at_full_size(worker: EvidenceWorke
     difference = np.abs(load(jpg).astype(int) - picture(30))
     assert np.median(difference) < 6
     assert difference[20:40, 14:18].max() > 30, "its box is missing"
+
+
+def test_the_snapshot_is_there_without_its_boxes_too(worker: EvidenceWorker, ring: PacketRing) -> None:
+    drawn = open_event(worker, ring, worst_s=3.0).with_suffix(".jpg")
+    clean = drawn.with_suffix(CLEAN)
+    assert load(clean).shape == load(drawn).shape
+    assert eventually(lambda: load(clean).shape == load(drawn).shape == (120, 160, 3))
+    difference = np.abs(load(clean).astype(int) - picture(30))
+    assert np.median(difference) < 6
+    assert difference[20:40, 14:18].max() <= 30, "a box is drawn"
 
 
 def test_a_worse_frame_replaces_the_snapshot(worker: EvidenceWorker, ring: PacketRing) -> None:
@@ -187,7 +206,8 @@ def test_clips_and_snapshots_are_left_out_when_not_wanted(worker: EvidenceWorker
     assert results[0].path is None
     assert without_snapshot.path is None
     assert results[1].path is not None
-    assert {path.name for path in without_clip.path.parent.iterdir()} == {"E1.jpg", "E2.mp4"}
+    folder = without_clip.path.parent
+    assert eventually(lambda: {path.name for path in folder.iterdir()} == {"E1.jpg", "E2.mp4"})
 
 
 def test_what_is_asked_of_an_unknown_event_is_answered(worker: EvidenceWorker) -> None:
@@ -221,7 +241,8 @@ def test_closing_finishes_every_clip(tmp_path: Path, video: Video) -> None:
     for path in (still_open, ending):
         assert len(pictures(path.with_suffix(".mp4"))) > 20
     late = worker.open_event("E3", "gate", ring, SMALL, NATIVE, [], EPOCH_S, EPOCH_S)
-    assert late.path is not None
+    assert (late.path, late.jpeg[:2]) == (None, b"\xff\xd8"), "the alert can still carry it"
+    assert "Vigil ends" in late.error
     assert worker.end_event("E3", EPOCH_S).result(WAIT_S).path is None
 
 
@@ -281,3 +302,63 @@ def test_old_evidence_is_swept_but_not_that_of_open_events(tmp_path: Path, ring:
         assert worker.end_event("E1", EPOCH_S + 5.0).result(WAIT_S).path == path.with_suffix(".mp4")
     finally:
         worker.close(WAIT_S)
+
+
+class Disk:
+    """A disk that takes no picture until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answers = threading.Event()
+
+        def hang(path: Path, jpeg: bytes) -> None:
+            assert self.answers.wait(WAIT_S)
+            write_snapshot(path, jpeg)
+
+        monkeypatch.setattr(album, "write_snapshot", hang)
+        monkeypatch.setattr(album, "WRITE_WAIT_S", 0.05)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    disk = Disk(monkeypatch)
+    yield disk
+    disk.answers.set()
+
+
+def test_a_disk_that_hangs_makes_the_snapshot_late_and_holds_up_nobody(
+    disk: Disk, worker: EvidenceWorker, ring: PacketRing
+) -> None:
+    first = worker.open_event("E1", "gate", ring, SMALL, NATIVE, [], EPOCH_S + 3.0, EPOCH_S + 2.5, clip=SETTINGS)
+    assert (first.path, first.jpeg[:2]) == (None, b"\xff\xd8"), "the alert can still carry it"
+    assert "not taken the snapshot yet" in first.error
+    assert first.late is not None
+    better = worker.improve("E1", SMALL, [], EPOCH_S + 6.0)
+    clip = worker.end_event("E1", EPOCH_S + 5.0).result(WAIT_S)
+    assert clip.path is not None, "the clip's thread does not wait for pictures"
+    assert not first.late.done()
+    disk.answers.set()
+    assert first.late.result(WAIT_S).exists()
+    assert better.late is not None
+    jpg = better.late.result(WAIT_S)
+    assert jpg == clip.path.with_suffix(".jpg")
+
+
+def test_a_clip_that_hangs_delays_no_snapshot(
+    worker: EvidenceWorker, ring: PacketRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging, over = threading.Event(), threading.Event()
+    follow = ClipRecording.follow
+
+    def hang(recording: ClipRecording) -> None:
+        hanging.set()
+        assert over.wait(WAIT_S)
+        follow(recording)
+
+    monkeypatch.setattr(ClipRecording, "follow", hang)
+    try:
+        open_event(worker, ring, name="E1")
+        assert hanging.wait(WAIT_S)
+        assert open_event(worker, ring, name="E2").with_suffix(".jpg").exists()
+        assert worker.improve("E1", SMALL, [], EPOCH_S + 6.0).path is not None
+    finally:
+        over.set()

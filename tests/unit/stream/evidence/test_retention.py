@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.evidence.paths import event_path
+from stream.evidence.paths import CLEAN, event_path
 from stream.evidence.retention import Retention, Swept
 
 DAY_S = 86_400.0
@@ -17,11 +17,11 @@ ANY_SIZE = 10**12
 
 
 def event(data: Path, age_days: float, name: str, size_bytes: int = 1000, camera: str = "gate") -> Path:
-    """An event's path with a snapshot of 100 bytes and a clip for the rest."""
+    """An event's path with two snapshots of 50 bytes and a clip for the rest."""
     changed_s = NOW_S - age_days * DAY_S
     path = event_path(data, changed_s, camera, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for ending, size in ((".jpg", 100), (".mp4", size_bytes - 100)):
+    for ending, size in ((".jpg", 50), (CLEAN, 50), (".mp4", size_bytes - 100)):
         path.with_suffix(ending).write_bytes(bytes(size))
         os.utime(path.with_suffix(ending), (changed_s, changed_s))
     return path
@@ -29,7 +29,7 @@ def event(data: Path, age_days: float, name: str, size_bytes: int = 1000, camera
 
 def there(path: Path) -> bool:
     jpg, mp4 = path.with_suffix(".jpg").exists(), path.with_suffix(".mp4").exists()
-    assert jpg == mp4, "half an event was deleted"
+    assert jpg == mp4 == path.with_suffix(CLEAN).exists(), "half an event was deleted"
     return jpg
 
 

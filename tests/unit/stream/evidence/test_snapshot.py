@@ -28,6 +28,13 @@ def test_a_jpeg_keeps_size_and_colours() -> None:
     assert np.abs(decoded[:, :24].astype(int) - (200, 30, 30)).max() < 12
 
 
+def test_a_jpeg_is_the_one_that_opencv_makes_of_the_colours_turned_round() -> None:
+    image = np.random.default_rng(3).integers(0, 256, (48, 63, 3), np.uint8)
+    done, plain = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    assert done
+    assert encode_jpeg(image, 80) == plain.tobytes()
+
+
 @pytest.mark.parametrize(
     ("squashed", "native", "expected"),
     [

@@ -45,7 +45,8 @@ def test_an_alert_has_the_documented_fields() -> None:
         *("threshold", "definition", "explanation", "explanation_state", "boxes", "has_snapshot", "has_clip", "timing"),
         *("model", "suppressed_count"),
     }
-    added = {"snapshot", "clip", "clip_note", "end_reason", "run", "time"}
+    added = {"snapshot", "snapshot_note", "snapshot_time", "end_reason", "run", "time"}
+    added |= {"clip", "clip_note", "clip_start_time", "fault"}
     assert set(fields) == documented | added
     assert set(fields["timing"]) == {"frame_time", "window_end", "scored_time", "published_time"}
     assert set(fields["model"]) == {"scorer", "name", "prompt_sha256"}

@@ -27,7 +27,7 @@ def test_the_same_position_is_not_written_twice(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"epoch": 1, "seq": 2}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"epoch": 1, "seq": 2}', b'{"epoch": "E", "seq": -1}', b"\xff"])
 def test_a_file_that_holds_no_position_is_an_error_and_not_a_beginning(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "position"
     path.write_bytes(content)

@@ -11,12 +11,6 @@ from stream.sources.base import StreamInfo
 from stream.webrtc.door import Doors, Incoming
 from stream.webrtc.source import WebRtcSource
 
-pytest.importorskip("aiortc", reason="needs the webrtc extra")
-
-from aiortc.rtcrtpreceiver import RTCRtpReceiver
-
-from stream.webrtc.bounds import KeepLatest, bound
-
 
 def picture(width: int = 64, height: int = 48) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(np.full((height, width, 3), 99, np.uint8), format="rgb24")
@@ -29,7 +23,7 @@ def test_only_the_newest_picture_is_kept_and_the_others_are_counted() -> None:
     incoming.put(newest)
     assert incoming.take(0) is newest
     assert incoming.take(0) is None
-    assert (incoming.came, incoming.replaced) == (10, 9)
+    assert incoming.dropped == {"untaken": 9}
 
 
 def test_the_first_reason_for_an_end_is_the_one_that_is_told() -> None:
@@ -43,27 +37,23 @@ def test_the_first_reason_for_an_end_is_the_one_that_is_told() -> None:
     assert doors["a"].wait(0) is None
 
 
-def test_what_waits_for_a_decoder_is_bounded_and_its_end_is_never_lost() -> None:
-    wants_key = threading.Event()
-    kept = KeepLatest(3, wants_key)
-    for number in range(3):
-        kept.put(number)
-    assert not wants_key.is_set()
-    kept.put(3)
-    assert wants_key.is_set()
-    assert (kept.get(), kept.dropped, kept.qsize()) == (3, 3, 0)
-    kept.put(4)
-    kept.put(None)
-    assert (kept.get(), kept.dropped) == (None, 4)
-
-
-def test_this_aiortc_can_be_bounded() -> None:
-    class Transport:
-        state = "new"
-
-    receiver = RTCRtpReceiver("video", Transport())  # type: ignore[arg-type]
-    kept = bound(receiver)
-    assert receiver._RTCRtpReceiver__decoder_queue is kept  # type: ignore[attr-defined]
+def test_what_a_camera_leaves_out_is_counted_with_its_source() -> None:
+    doors, incoming = Doors(), Incoming()
+    doors["phone"].enter(incoming)
+    source = WebRtcSource("phone", doors["phone"], 5.0)
+    source.dropped["late"] = 1  # the reader's own
+    for _ in range(3):
+        incoming.put(picture())
+    incoming.dropped["undecoded"] += 5
+    source.open()
+    shown = iter(source)
+    next(shown)
+    next(shown)
+    assert source.dropped == {"late": 1, "untaken": 2, "undecoded": 5}
+    incoming.put(picture())
+    incoming.put(picture())
+    source.close()
+    assert source.dropped == {"late": 1, "untaken": 3, "undecoded": 5}
 
 
 def test_a_publisher_that_turns_its_device_begins_a_new_stretch() -> None:

@@ -1,4 +1,4 @@
-"""A thread for what may take its time, such as a disk, so that an event loop need not wait for it."""
+"""A thread for what may take its time, such as a disk, so that an event loop need not wait for it. Knows no job."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ class SideThread:
             async with asyncio.timeout(within_s):
                 return await asyncio.wrap_future(self.begin(job))
         except TimeoutError as error:
-            raise RuntimeFault(
-                f"no answer within {within_s:g} s", advice="check the disk of the data folder"
-            ) from error
+            raise RuntimeFault(f"no answer within {within_s:g} s", advice="check the disk") from error
 
     def begin(self, job: Callable[[], _Result]) -> Future[_Result]:
         future: Future[_Result] = Future()

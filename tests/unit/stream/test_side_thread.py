@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from engine.errors import RuntimeFault
-from stream.console.side_thread import SideThread
+from stream.side_thread import SideThread
 
 
 def test_jobs_are_done_in_order_on_one_thread_and_what_they_raise_comes_back() -> None:
