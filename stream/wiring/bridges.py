@@ -7,7 +7,6 @@ import functools
 import random
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
 from stream.bridges.board import Board
@@ -22,9 +21,6 @@ from stream.config.models import (
 )
 from stream.metrics import Metrics
 from stream.outbox import Outbox, OutboxHistory
-
-if TYPE_CHECKING:
-    pass
 
 
 def make_bridges(config: WatchConfig, outbox: Outbox, board: Board, metrics: Metrics) -> Bridges:

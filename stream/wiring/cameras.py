@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 from engine.cleaning import Chain, Cleaner, Identity
 from engine.encoder import TextEncoder
@@ -37,9 +36,6 @@ from stream.sources.webcam import WebcamSource
 from stream.urls import SourceKind, kind_of, publishers_name
 from stream.webrtc.door import Doors
 from stream.webrtc.source import WebRtcSource
-
-if TYPE_CHECKING:
-    pass
 
 HISTORY_POINTS = 3600  # of each camera's timeline: an hour at one window a second
 PACKETS_BYTES = 32 << 20  # per camera at most; 25 s of a 10 Mbit/s camera

@@ -144,6 +144,17 @@ class Running:
             raise self._failed[0]
 
 
+@contextlib.contextmanager
+def all_closed() -> Iterator[list[Any]]:
+    """What is put in here is closed in the end, last things first; no thread is left then."""
+    before = set(threading.enumerate())
+    opened: list[Any] = []
+    yield opened
+    for each in reversed(opened):
+        each.stop() if isinstance(each, Running) else each.close()
+    assert not [each for each in set(threading.enumerate()) - before if each.name != "pytest_timeout"]
+
+
 class Listening:
     """What a viewer of /api/stream hears, as (event, id, data), in a thread until it is closed."""
 

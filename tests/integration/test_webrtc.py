@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ pytest.importorskip("aiortc", reason="needs the webrtc extra")
 from aiortc.rtp import RTP_HISTORY_SIZE
 
 from engine.motion import MotionScorer
-from tests.integration.console import Running, WordScorer, settings, until
+from tests.integration.console import Running, WordScorer, all_closed, settings, until
 from tests.integration.webrtc_peers import Publisher, Scene, Weather
 
 TOKEN = "a-phone's-token-of-good-length"
@@ -28,13 +27,8 @@ PATIENT = PHONE | {"stall": "15s", "open_timeout": "15s"}
 
 @pytest.fixture
 def opened() -> Iterator[list[Any]]:
-    """What is closed after the test; no thread is left then."""
-    before = set(threading.enumerate())
-    opened: list[Any] = []
-    yield opened
-    for each in reversed(opened):
-        each.stop() if isinstance(each, Running) else each.close()
-    assert not [each for each in set(threading.enumerate()) - before if each.name != "pytest_timeout"]
+    with all_closed() as opened:
+        yield opened
 
 
 @pytest.fixture

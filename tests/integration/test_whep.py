@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ pytest.importorskip("aiortc", reason="needs the webrtc extra")
 
 from stream.webrtc import viewer as viewer_module
 from stream.webrtc.viewer import ViewerSettings
-from tests.integration.console import SCENE, Running, WordScorer, settings, until
+from tests.integration.console import SCENE, Running, WordScorer, all_closed, settings, until
 from tests.integration.webrtc_peers import Publisher, Viewer
 
 LOOKER = "a-looker's-token-of-good-length"
@@ -25,13 +24,8 @@ TOKENS = [{"name": "wall", "role": "viewer", "token": LOOKER}]
 
 @pytest.fixture
 def opened() -> Iterator[list[Any]]:
-    """What is closed after the test; no thread is left then."""
-    before = set(threading.enumerate())
-    opened: list[Any] = []
-    yield opened
-    for each in reversed(opened):
-        each.stop() if isinstance(each, Running) else each.close()
-    assert not [each for each in set(threading.enumerate()) - before if each.name != "pytest_timeout"]
+    with all_closed() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -80,6 +80,27 @@ def watch(settings: WatchConfig, scorer: Scorer, **options: Any) -> Heard:
     return heard
 
 
+def watch_until(watching: Watch, enough: Callable[[Heard], bool]) -> Heard:
+    """Run until enough was heard, or for 20 s, and hear also what is told at the end."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(watching.run(stop, started=heard.start))
+        for _ in range(400):
+            if enough(heard):
+                break
+            await asyncio.sleep(0.05)
+        stop.set()
+        await asyncio.wait_for(task, 10)
+
+    heard = Heard()
+    try:
+        asyncio.run(run())
+    finally:
+        heard.stop()
+    return heard
+
+
 def rising(scores: Sequence[float | None]) -> ScriptedScorer:
     """A scorer that gives these scores, one a window, with a sentence and a box for the high ones."""
     box = Box(0.25, 0.25, 0.75, 0.75, "something")
@@ -152,22 +173,8 @@ def test_a_dead_camera_beside_a_healthy_one_costs_it_nothing_and_says_why(tmp_pa
             return ScriptedSource([INFO], fail=SourceError("nobody there", SourceFault.REFUSED))
         return make_source(camera)
 
-    async def run(heard: Heard) -> None:
-        stop = asyncio.Event()
-        running = Watch(config(tmp_path, cameras), rising([0.1] * 6), make_source=source)
-        task = asyncio.create_task(running.run(stop, started=heard.start))
-        for _ in range(200):
-            if len(heard.scores) >= 6:
-                break
-            await asyncio.sleep(0.05)
-        stop.set()
-        await asyncio.wait_for(task, 10)
-
-    heard = Heard()
-    try:
-        asyncio.run(run(heard))
-    finally:
-        heard.stop()
+    running = Watch(config(tmp_path, cameras), rising([0.1] * 6), make_source=source)
+    heard = watch_until(running, lambda heard: len(heard.scores) >= 6)
     assert len(heard.scores) == 6
     faults = {(s.camera, s.state, s.fault) for s in heard.statuses if s.fault}
     assert faults == {("dead", "offline", "refused")}
@@ -178,26 +185,12 @@ def test_a_camera_that_stays_dead_is_an_alert_that_ends_with_the_watch(tmp_path:
     dead = {"source": "rtsp://user:hunter2@127.0.0.1:1/x", "health": {"alert_after": "100ms"}}
     quiet = {**dead, "health": {"alerts": False}}
 
-    async def run(heard: Heard) -> None:
-        stop = asyncio.Event()
-        running = Watch(
-            config(tmp_path, {"dead": dead, "quiet": quiet}),
-            rising([]),
-            make_source=lambda _: ScriptedSource([INFO], fail=SourceError("nobody there", SourceFault.REFUSED)),
-        )
-        task = asyncio.create_task(running.run(stop, started=heard.start))
-        for _ in range(400):
-            if heard.alerts:
-                break
-            await asyncio.sleep(0.05)
-        stop.set()
-        await asyncio.wait_for(task, 10)
-
-    heard = Heard()
-    try:
-        asyncio.run(run(heard))
-    finally:
-        heard.stop()
+    running = Watch(
+        config(tmp_path, {"dead": dead, "quiet": quiet}),
+        rising([]),
+        make_source=lambda _: ScriptedSource([INFO], fail=SourceError("nobody there", SourceFault.REFUSED)),
+    )
+    heard = watch_until(running, lambda heard: bool(heard.alerts))
     new, end = heard.alerts
     assert [(each.type, each.camera, each.fault, each.severity) for each in (new, end)] == [
         ("new", "dead", "refused", "fault"),
