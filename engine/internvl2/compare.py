@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.internvl2.load import InternVL2
+from engine.internvl2.seen import cache_argument
 from engine.internvl2.tokenizer import Tokenizer
 
 TOLERANCE = 2e-5
@@ -190,15 +191,16 @@ def _greedy(
     """`steps` most likely tokens, and by how much each was ahead of the second: both [B, steps]."""
     mask = torch.ones(embedded.shape[:2], dtype=torch.long) if mask is None else mask
     tokens, margins = [], []
+    argument = cache_argument(internvl2.model)
     past = None
     for _ in range(steps):
-        output = _forward(internvl2, embedded, mask, past_key_values=past, use_cache=cache)
+        output = _forward(internvl2, embedded, mask, use_cache=cache, **{argument: past})
         best = output.logits[:, -1].topk(2)
         tokens.append(best.indices[:, :1])
         margins.append(best.values[:, :1] - best.values[:, 1:])
         mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
         following = internvl2.embed(tokens[-1])
-        past = output.past_key_values if cache else None
+        past = output[argument] if cache else None
         embedded = following if cache else torch.cat([embedded, following], dim=1)
     return torch.cat(tokens, dim=1), torch.cat(margins, dim=1)
 

@@ -20,7 +20,7 @@ from engine.internvl2.attention import use_attention
 from engine.internvl2.load import InternVL2
 from engine.internvl2.norms import use_fused_norms
 from engine.internvl2.prompt import video_question
-from engine.internvl2.seen import ROOM, Seen
+from engine.internvl2.seen import ROOM, Seen, cache_argument
 from engine.internvl2.tree import Tree, make_tree
 from engine.scoring import Question
 
@@ -61,6 +61,7 @@ class Reading:
         self._internvl2 = internvl2
         self._task = task
         self._language = internvl2.model.model.language_model
+        self._cache_argument = cache_argument(self._language)
         use_attention(self._language)
         use_fused_norms(self._language)
         _hold_rope(self._language)
@@ -165,8 +166,8 @@ class Reading:
             inputs_embeds=embedded,
             attention_mask=sight,
             position_ids=positions,
-            past_key_values=seen,
             use_cache=True,
+            **{self._cache_argument: seen},
         )
         seen.length = end
         hidden: torch.Tensor = output.last_hidden_state

@@ -6,7 +6,9 @@ that follows; this one has room, and what follows is written behind what is ther
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -40,10 +42,11 @@ class Seen:
         """The same for so many windows instead of one, with room for so many tokens."""
         return Seen([self._roomy(states, windows, room) for states in self._layers], self.length)
 
-    def update(self, keys: torch.Tensor, values: torch.Tensor, layer: int) -> States:
+    def update(self, keys: torch.Tensor, values: torch.Tensor, layer: int, **_: Any) -> States:
         """What a layer makes of tokens that follow, [B, H, L, D], is put behind what is there: [B, H, length + L, D].
 
-        transformers calls this for each layer in turn. Whoever has it do so adds to `length` afterwards.
+        transformers calls this for each layer in turn, from 5.24 on with more than is needed here. Whoever has it do so
+        adds to `length` afterwards.
         """
         if layer == len(self._layers):  # the very first tokens
             self._layers.append((keys, values))
@@ -70,3 +73,8 @@ def joined(parts: list[Seen]) -> Seen:
         keys, values = zip(*(part._layers.pop(0) for part in parts), strict=True)
         layers.append((torch.cat(keys), torch.cat(values)))
     return Seen(layers, parts[0].length)
+
+
+def cache_argument(model: torch.nn.Module) -> str:
+    """What a model of transformers calls the cache that it takes and gives back: 5.24 has renamed it."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"

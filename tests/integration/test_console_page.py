@@ -31,6 +31,7 @@ HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script> & \u202e\u2028 
 WALL_BYTES, PAGE_BYTES = 60_000, 100_000  # of the page itself over the wire: for the wall, and for all views
 MANY_ALERTS = 15  # so that how an event was told has to be scrolled
 PHONE = {"width": 360, "height": 700}
+DEAD = "rtsp://user:hunter2@127.0.0.1:1/x"
 EXPECTED = re.compile(r"Failed to load resource: .*(status of (401|404|409|422|429|503)|ERR_)")
 VIEWS = {  # and what is there when all of it is
     "#/": ".tile:nth-child(3) .tile-state .chip",
@@ -63,7 +64,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running,
     cameras = {
         "front": {"source": SCENE.format(1)},
         "yard": {"source": SCENE.format(2), "definitions": ["a fire", {"name": "fall", "text": HOSTILE, "open": 0.7}]},
-        "dead": {"source": "rtsp://user:hunter2@127.0.0.1:1/x"},
+        "dead": {"source": DEAD, "health": {"alerts": False}},  # else it would be the newest alert at some time
     }
     scorer = WordScorer()
     running = Running(settings(tmp_path_factory.mktemp("watched"), cameras), scorer)
@@ -278,6 +279,20 @@ def test_a_clip_is_played(open_page: Open, watched: tuple[Running, WordScorer]) 
     page.keyboard.press("Space")
     holds(page, "document.querySelector('.evidence video')?.readyState > 1")
     holds(page, "document.querySelector('.evidence video').duration > 0.5")
+
+
+def test_a_camera_that_stays_away_is_an_alert_without_a_picture_or_a_score(open_page: Open, tmp_path: Path) -> None:
+    dead = {"source": DEAD, "health": {"alert_after": 0}}
+    running = Running(settings(tmp_path, {"dead": dead}), WordScorer())
+    try:
+        page = open_page(f"{running.url}/#/alerts")
+        page.wait_for_selector(".event[data-open]")
+        page.keyboard.press("j")
+        see(page, ".detail .what", "Refused: rtsp://user:***@127.0.0.1:1/x")
+        see(page, ".verdicts", "False alarm")
+        assert page.locator(".evidence, .chart").count() == 0
+    finally:
+        running.stop()
 
 
 def test_alerts_are_filtered_and_the_address_keeps_the_filter(
