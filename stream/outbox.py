@@ -105,7 +105,7 @@ class Outbox:
     def prune(self, max_age_s: float, max_bytes: int) -> Future[int]:
         """Drop the oldest alerts that are too old or too many bytes. Returns at once; the future says how many went.
 
-        The newest one stays, and so does all from an open event's last message on.
+        The newest one stays, and of each open event the last message is still known as such.
         """
         return self._thread.begin(lambda: self._file.prune(max_age_s, max_bytes))
 

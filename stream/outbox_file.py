@@ -29,10 +29,15 @@ _CREATE = (
     "CREATE INDEX alerts_of_event ON alerts (event, seq)",
     f"PRAGMA user_version = {FORMAT}",
 )
+# What pruning dropped of events that were open then: the last message of each, until the event has a newer one.
+_CREATE_DROPPED = (
+    "CREATE TABLE IF NOT EXISTS dropped_open (event TEXT PRIMARY KEY, seq INTEGER NOT NULL, message BLOB NOT NULL)"
+)
 _OPEN = (
-    "FROM alerts AS a WHERE type != 'end'"
+    "SELECT event, seq, message FROM alerts AS a WHERE type != 'end'"
     " AND NOT EXISTS (SELECT 1 FROM alerts AS b WHERE b.event = a.event AND b.seq > a.seq)"
 )
+_DROPPED_OPEN = "SELECT event, seq, message FROM dropped_open WHERE event NOT IN (SELECT event FROM alerts)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +97,11 @@ class OutboxFile:
                 raise OutboxError(
                     f"the outbox {self._path} was replaced while it was in use", advice="start `vigil watch` anew"
                 )
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with self._transaction():
                 self._db.executemany(
                     "INSERT INTO alerts VALUES (?, ?, ?, ?, ?)",
                     [(row.seq, row.time_s, row.event, row.type, row.message) for row in rows],
                 )
-                self._db.execute("COMMIT")
-            except sqlite3.Error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
 
     def mark(self, seq: int) -> None:
         """Note that numbers up to this were given out though the rows could not be written."""
@@ -112,7 +111,8 @@ class OutboxFile:
     def prune(self, max_age_s: float, max_bytes: int) -> int:
         """Drop the oldest alerts that are too old or too many bytes; says how many went.
 
-        The newest one stays, so that counting goes on, and so does all from an open event's last message on.
+        The newest one stays, so that counting goes on; and of an open event the last message is kept elsewhere, so
+        that an event that stays open for months holds up nothing.
         """
         with failing(self._path, "pruned"):
             # Up to the first that is young enough: a clock that was wrong for a while makes none before it old.
@@ -123,9 +123,11 @@ class OutboxFile:
                 " WHERE bytes > ?",
                 max_bytes,
             )
-            keep_from = self._integer(f"SELECT min(seq) {_OPEN}") or self.last_seq
-            last_dropped = min(max(too_old, too_many), keep_from - 1)
-            dropped = self._db.execute("DELETE FROM alerts WHERE seq <= ?", (last_dropped,)).rowcount
+            last_dropped = min(max(too_old, too_many), self.last_seq - 1)
+            with self._transaction():
+                self._db.execute("DELETE FROM dropped_open WHERE event IN (SELECT event FROM alerts)")
+                self._db.execute(f"INSERT INTO dropped_open {_OPEN} AND seq <= ?", (last_dropped,))
+                dropped = self._db.execute("DELETE FROM alerts WHERE seq <= ?", (last_dropped,)).rowcount
             self._db.executescript("PRAGMA incremental_vacuum")  # `execute` would give back one page and stop
             return dropped
 
@@ -134,6 +136,16 @@ class OutboxFile:
         for part in ("_mark", "_db", "_lock"):  # what there is of it: opening may have failed
             if part in self.__dict__:
                 getattr(self, part).close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def _open_or_replace(self) -> tuple[sqlite3.Connection, str]:
         try:
@@ -176,14 +188,18 @@ class OutboxReader:
 
     def of_event(self, event: str) -> list[tuple[int, bytes]]:
         """The alerts of one event, oldest first."""
+        query = (
+            "SELECT seq, message FROM dropped_open WHERE event = ?1"
+            " UNION ALL SELECT seq, message FROM alerts WHERE event = ?1 ORDER BY seq"
+        )
         with self._at_one_moment() as db:
-            return db.execute("SELECT seq, message FROM alerts WHERE event = ? ORDER BY seq", (event,)).fetchall()
+            return db.execute(query, (event,)).fetchall()
 
     def open_events(self) -> tuple[int, list[tuple[str, int, bytes]]]:
         """The newest number, 0 for none; and by then each open event with its last message, oldest first."""
         with self._at_one_moment() as db:
             (last_seq,) = db.execute("SELECT max(seq) FROM alerts").fetchone()
-            return last_seq or 0, db.execute(f"SELECT event, seq, message {_OPEN} ORDER BY seq").fetchall()
+            return last_seq or 0, db.execute(f"{_DROPPED_OPEN} UNION ALL {_OPEN} ORDER BY seq").fetchall()
 
     def close(self) -> None:
         self._db.close()
@@ -287,6 +303,7 @@ def _open(path: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, str
             raise OutboxError(
                 f"{path} is no outbox that this version can read", advice="choose another directory with --data"
             )
+        db.execute(_CREATE_DROPPED)  # also for a file of before there was such a table
         (epoch,) = db.execute("SELECT epoch FROM outbox").fetchone()
     except BaseException:
         db.close()

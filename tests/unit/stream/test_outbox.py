@@ -157,6 +157,44 @@ def test_pruning_never_leaves_a_hole_nor_loses_an_open_event(
         assert outbox.open_events() == before
         assert outbox.last_seq == len(told)
         assert seqs(outbox) == list(range(outbox.first_seq, len(told) + 1))[: len(told)]
+        for event, kind in data.draw(st.lists(st.tuples(st.sampled_from("abd"), st.sampled_from(["update", "end"])))):
+            outbox.append(an_alert(id=event, type=kind))
+            told.append((event, kind))
+        outbox.prune(max_age_s=1e9, max_bytes=data.draw(st.integers(0, 10_000))).result(10)
+        last = {event: (seq, kind) for seq, (event, kind) in enumerate(told, 1)}
+        still_open = sorted((seq, event) for event, (seq, kind) in last.items() if kind != "end")
+        assert [(message.seq, message.id) for message in outbox.open_events()] == still_open
+
+
+def test_an_event_that_stays_open_for_months_holds_up_no_pruning(path: Path, clock: ManualClock) -> None:
+    day_s = 86_400.0
+    with Outbox(path, clock.time) as outbox:
+        outbox.append(an_alert(id="offline camera", severity="fault"))
+        for _ in range(200):
+            clock.advance(day_s)
+            fill(outbox, 1)
+        assert outbox.prune(max_age_s=90 * day_s, max_bytes=10**9).result(10) == 110
+        assert seqs(outbox) == list(range(111, 202))
+        assert outbox.first_seq == 111
+    with Outbox(path, clock.time) as outbox:
+        history = OutboxHistory(outbox)
+        assert [message.id for message in outbox.open_events()] == ["offline camera"]
+        outbox.append(an_alert(id="offline camera", type="end"))
+        assert outbox.open_events() == []
+        assert [seq for seq, _ in history.of_event("offline camera")] == [1, 202]
+        history.close()
+
+
+def test_a_file_of_before_open_events_were_kept_elsewhere_is_pruned_as_any(path: Path, clock: ManualClock) -> None:
+    with Outbox(path, clock.time) as outbox:
+        outbox.append(an_alert(id="open"))
+        fill(outbox, 3)
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE dropped_open")
+    db.close()
+    with Outbox(path, clock.time) as outbox:
+        assert outbox.prune(max_age_s=1e9, max_bytes=0).result(10) == 3
+        assert [message.id for message in outbox.open_events()] == ["open"]
 
 
 @pytest.mark.parametrize("damage", ["no database", "broken page"])
