@@ -1,13 +1,14 @@
 """The outbox's file: one SQLite database in WAL mode with one writer. Knows messages as rows of bytes, and no thread.
 
-Beside it lie `.lock`, which the writer holds, and `.mark`: the newest number that was given out while the
-database could not be written. A number is never given twice within an `epoch`, an identifier made with the file.
+Beside it lie `.lock`, which the writer holds, and `.mark`: the newest number that was told. Whatever the database
+lacks after a crash, a number is never given twice within an `epoch`, an identifier made with the file.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class OutboxFile:
 
     @property
     def marked_seq(self) -> int:
-        """The newest number that is known to have been given out; not less than `last_seq` was at opening."""
+        """The newest number that is known to have been told; not less than `last_seq` was at opening."""
         return self._mark.seq
 
     def insert(self, rows: Sequence[Row]) -> None:
@@ -103,10 +104,13 @@ class OutboxFile:
                     [(row.seq, row.time_s, row.event, row.type, row.message) for row in rows],
                 )
 
-    def mark(self, seq: int) -> None:
-        """Note that numbers up to this were given out though the rows could not be written."""
+    def mark(self, seq: int, *, sync: bool) -> None:
+        """Note, from any thread, that numbers up to this are told.
+
+        Without `sync` it outlives this process, but no power cut; and it waits for the disk in no ordinary case.
+        """
         with failing(self._path, "marked"):
-            self._mark.write(seq)
+            self._mark.write(seq, sync=sync)
 
     def prune(self, max_age_s: float, max_bytes: int) -> int:
         """Drop the oldest alerts that are too old or too many bytes; says how many went.
@@ -245,21 +249,26 @@ class _Mark:
 
     def __init__(self, path: Path, epoch: str, last_seq: int) -> None:
         self._epoch = epoch
+        self._lock = threading.Lock()
+        self.seq = -1  # nothing is written yet
         path.touch(0o600)
         self._file = path.open("r+b", buffering=0)
         try:
             marked_epoch, _, marked = self._file.read(100).decode("ascii", "replace").partition(" ")
             is_ours = marked_epoch == epoch and marked.strip().isdecimal()
-            self.write(max(last_seq, int(marked)) if is_ours else last_seq)
+            self.write(max(last_seq, int(marked)) if is_ours else last_seq, sync=True)
         except BaseException:
             self.close()
             raise
 
-    def write(self, seq: int) -> None:
-        self._file.seek(0)
-        self._file.write(f"{self._epoch} {seq:020d}\n".encode())
-        os.fsync(self._file.fileno())
-        self.seq = seq
+    def write(self, seq: int, *, sync: bool) -> None:
+        with self._lock:
+            if seq > self.seq:
+                self._file.seek(0)
+                self._file.write(f"{self._epoch} {seq:020d}\n".encode())
+                self.seq = seq
+        if sync:  # without the lock: a sync that hangs holds up no other thread's note
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()
