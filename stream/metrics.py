@@ -90,7 +90,7 @@ class Metrics:
         )
         self.bridge_lost = Counter(
             "vigil_bridge_lost_total",
-            "Alerts that were gone from the outbox before they could be delivered.",
+            "Alerts that were gone from the outbox, or from the dead letters, before they could be delivered.",
             of_bridge,
             registry=registry,
         )
