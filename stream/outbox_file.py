@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from engine.errors import OutboxError
 from stream.filesystem import network_filesystem
 from stream.ids import Ids
+from stream.outbox_mark import Mark
 
 FORMAT = 1  # of the tables; kept in the file's user_version
 OPEN_WITHIN_S = 2.0  # how long to wait for another Vigil that is just letting go of the file
@@ -74,7 +74,7 @@ class OutboxFile:
             self._lock = _hold(path.with_name(f"{path.name}.lock"))
             try:
                 self._db, self.epoch = self._open_or_replace()
-                self._mark = _Mark(path.with_name(f"{path.name}.mark"), self.epoch, self.last_seq)
+                self._mark = Mark(path.with_name(f"{path.name}.mark"), self.epoch, self.last_seq)
                 self._identity = _identity(path)
             except BaseException:
                 self.close()
@@ -242,36 +242,6 @@ def _identity(path: Path) -> tuple[int, int]:
     """Which file it is: SQLite goes on in one that was removed, as if all were well."""
     status = path.stat()
     return status.st_dev, status.st_ino
-
-
-class _Mark:
-    """A small file that is only ever written in place, which works on a full disk too."""
-
-    def __init__(self, path: Path, epoch: str, last_seq: int) -> None:
-        self._epoch = epoch
-        self._lock = threading.Lock()
-        self.seq = -1  # nothing is written yet
-        path.touch(0o600)
-        self._file = path.open("r+b", buffering=0)
-        try:
-            marked_epoch, _, marked = self._file.read(100).decode("ascii", "replace").partition(" ")
-            is_ours = marked_epoch == epoch and marked.strip().isdecimal()
-            self.write(max(last_seq, int(marked)) if is_ours else last_seq, sync=True)
-        except BaseException:
-            self.close()
-            raise
-
-    def write(self, seq: int, *, sync: bool) -> None:
-        with self._lock:
-            if seq > self.seq:
-                self._file.seek(0)
-                self._file.write(f"{self._epoch} {seq:020d}\n".encode())
-                self.seq = seq
-        if sync:  # without the lock: a sync that hangs holds up no other thread's note
-            os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class _DamagedError(Exception):
