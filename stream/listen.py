@@ -60,7 +60,8 @@ def listen(
 ) -> int:
     """Print alerts until `count` of them came; returns the exit code.
 
-    With `from_seq` those that were told before come first, from that number on; with 0 all that are kept.
+    With `from_seq` those that were told before come first, from that number on; with 0 all that are kept. What comes
+    is printed in any case, also when the outbox does not reach that number.
     0: `count` came, or whoever reads `out` has had enough. 1: none came for `timeout_s`, or `key`, a file, is refused.
     130: Ctrl-C.
     With "json", `out` gets one ASCII object a line and nothing else. What is said about the connection, and
@@ -69,7 +70,7 @@ def listen(
     out = out or sys.stdout
     err = err or sys.stderr
     show = _renderer(format, out)
-    notices = _Notices(endpoint)
+    notices = _Notices(endpoint, from_seq or 0)
     left = count
     cameras = None if camera is None else [camera]
     since: Since = "now" if from_seq is None else Position("", from_seq - 1) if from_seq else "all"
@@ -128,8 +129,9 @@ def duration(seconds: float) -> str:
 class _Notices:
     """What people are told besides alerts."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, from_seq: int) -> None:
         self._endpoint = endpoint
+        self._from_seq = from_seq
         self._announced: Link | None = None  # a connection that is simply there is not news
 
     def about(self, event: Event) -> str:
@@ -137,6 +139,11 @@ class _Notices:
         match event:
             case Missed(topic, count):
                 return harmless(f"missed {count} message{'s' * (count != 1)} of {topic.rstrip('/')}")
+            case NewEpoch() if self._from_seq > 1:
+                return (
+                    f"the publisher has another outbox than before, or one without an alert {self._from_seq - 1} yet; "
+                    "what comes next is shown, and with --from-seq 0 all that is kept"
+                )
             case NewEpoch():
                 return "the publisher has another outbox than before"
             case NoCatchUp(reason):

@@ -73,7 +73,7 @@ class Metrics:
             "vigil_outbox_pending", "Alerts that were told and are only in memory.", registry=registry
         )
         self.outbox_lost = Counter(
-            "vigil_outbox_lost", "Alerts that were told and never came to disk.", registry=registry
+            "vigil_outbox_lost", "Alerts that were told and are not in the outbox.", registry=registry
         )
         of_bridge = ("bridge",)
         self.bridge_delivered = Counter(
@@ -90,7 +90,7 @@ class Metrics:
         )
         self.bridge_lost = Counter(
             "vigil_bridge_lost_total",
-            "Alerts that were gone from the outbox before they could be delivered.",
+            "Alerts that were gone from the outbox, or from the dead letters, before they could be delivered.",
             of_bridge,
             registry=registry,
         )

@@ -3,11 +3,13 @@
 Within the outbox's `epoch`, `seq` counts the alerts of all cameras from 1. Pruning takes only the oldest. A disk
 that is full, locked or hangs holds up nobody: alerts are numbered all the same, wait in memory, and are written
 in order as soon as it works again. Beyond PENDING_MAX the oldest of them are given up, and so are all of them
-when the process ends before; their numbers stay unused. Nothing else makes holes.
+when the process ends before; their numbers stay unused, as do those of alerts that the disk took and lost. Nothing
+else makes holes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import queue
@@ -30,6 +32,7 @@ from stream.outbox_file import OutboxFile, OutboxReader, Row
 PENDING_MAX = 10_000  # alerts kept in memory while the disk does not take them
 AT_ONCE = 500  # rows in a transaction
 WRITE_WAIT_S = 2.0  # how long telling an alert waits for the disk
+MARK_WAIT_S = 0.2  # ... and then for its number to be noted
 RETRY_S = 1.0
 CLOSE_WAIT_S = 3.0
 
@@ -51,17 +54,22 @@ class Outbox:
         self._file = OutboxFile(path, now)
         self.epoch = self._file.epoch
         self.set_aside = self._file.set_aside
-        self.lost = 0  # alerts that were numbered and given up
         self.last_seq = self._file.marked_seq  # 0 when there is none yet
+        self.lost = self.last_seq - self._file.last_seq  # alerts that were told and are not in the outbox
         self._lock = threading.Lock()  # for `last_seq` with `_pending`
         self._pending: deque[Row] = deque()
         self._closed = self._failing = False
         self._retry_at_s = 0.0
         if self.set_aside:
             _log.error("the outbox %s is damaged (%s): kept as %s", path, self._file.damage, self.set_aside.name)
-        if gone := self.last_seq - self._file.last_seq:
-            _log.error("%d alerts that were told last are not in the outbox: the disk did not take them", gone)
+        if self.lost:
+            _log.error(
+                "%d alerts that were told last are not in the outbox %s: the disk did not take them, or lost them",
+                self.lost,
+                path,
+            )
         self._thread = _Thread("vigil-outbox-disk", self._store, lambda: RETRY_S if self._pending else None)
+        self._marking = _Thread("vigil-outbox-mark")  # for when the other one hangs
         self._history = OutboxHistory(self)
 
     @property
@@ -77,7 +85,7 @@ class Outbox:
     def append(self, message: AlertMessage, within_s: float = math.inf) -> AlertMessage:
         """The message with its `seq` and `epoch`; it is on disk when this returns, or else `pending`.
 
-        The disk is waited for WRITE_WAIT_S at most, and no longer than `within_s`.
+        The disk is waited for WRITE_WAIT_S and MARK_WAIT_S at most, each no longer than `within_s`.
         """
         if self._closed:
             raise OutboxError(f"the outbox {self._path} is closed")
@@ -92,6 +100,8 @@ class Outbox:
             self._thread.do(self._store, min(WRITE_WAIT_S, within_s))
         except TimeoutError:
             self._fails(f"the disk of the outbox {self._path} does not answer")
+            with contextlib.suppress(TimeoutError):  # people are told all the same
+                self._marking.do(lambda: self._mark(numbered.seq, sync=False), min(MARK_WAIT_S, within_s))
         return numbered
 
     def since(self, seq: int, limit: int = 1000) -> list[AlertMessage]:
@@ -105,7 +115,7 @@ class Outbox:
     def prune(self, max_age_s: float, max_bytes: int) -> Future[int]:
         """Drop the oldest alerts that are too old or too many bytes. Returns at once; the future says how many went.
 
-        The newest one stays, and so does all from an open event's last message on.
+        The newest one stays, and of each open event the last message is still known as such.
         """
         return self._thread.begin(lambda: self._file.prune(max_age_s, max_bytes))
 
@@ -115,6 +125,7 @@ class Outbox:
             return
         self._closed = True
         self._history.close()
+        self._marking.end(lambda: None, min(MARK_WAIT_S, within_s))
         if not self._thread.end(self._finish, min(CLOSE_WAIT_S, within_s)):
             _log.error("the disk of the outbox %s does not answer: it is left behind", self._path)
         if self._pending:
@@ -132,15 +143,16 @@ class Outbox:
         """On the disk's thread: write what is pending, unless it was tried a moment ago."""
         while rows := self._oldest_pending():
             if time.monotonic() < self._retry_at_s:
-                self._mark()
+                self._mark(self.last_seq, sync=True)
                 return
             try:
                 self._file.insert(rows)
             except OutboxError as error:
                 self._retry_at_s = time.monotonic() + RETRY_S
-                self._mark()
+                self._mark(self.last_seq, sync=True)
                 self._fails(str(error))
                 return
+            self._mark(rows[-1].seq, sync=False)  # not before: it may not be told yet
             with self._lock:
                 while self._pending and self._pending[0].seq <= rows[-1].seq:
                     self._pending.popleft()
@@ -152,9 +164,9 @@ class Outbox:
         with self._lock:
             return [row for row, _ in zip(self._pending, range(AT_ONCE), strict=False)]
 
-    def _mark(self) -> None:
+    def _mark(self, seq: int, *, sync: bool) -> None:
         try:
-            self._file.mark(self.last_seq)
+            self._file.mark(seq, sync=sync)
         except OutboxError as error:
             _log.debug("%s", error)  # then a crash right now may have numbers given twice
 
@@ -224,7 +236,12 @@ class _Thread:
     `idle` is called when no job came for as long as `idle_after_s` says.
     """
 
-    def __init__(self, name: str, idle: Callable[[], None], idle_after_s: Callable[[], float | None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        idle: Callable[[], None] = lambda: None,
+        idle_after_s: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._idle = idle
         self._idle_after_s = idle_after_s
         self._jobs: queue.SimpleQueue[tuple[Callable[[], object], Future[object]] | None] = queue.SimpleQueue()

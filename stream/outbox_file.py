@@ -1,7 +1,7 @@
 """The outbox's file: one SQLite database in WAL mode with one writer. Knows messages as rows of bytes, and no thread.
 
-Beside it lie `.lock`, which the writer holds, and `.mark`: the newest number that was given out while the
-database could not be written. A number is never given twice within an `epoch`, an identifier made with the file.
+Beside it lie `.lock`, which the writer holds, and `.mark`: the newest number that was told. Whatever the database
+lacks after a crash, a number is never given twice within an `epoch`, an identifier made with the file.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from engine.errors import OutboxError
 from stream.filesystem import network_filesystem
 from stream.ids import Ids
+from stream.outbox_mark import Mark
 
 FORMAT = 1  # of the tables; kept in the file's user_version
 OPEN_WITHIN_S = 2.0  # how long to wait for another Vigil that is just letting go of the file
@@ -29,10 +30,15 @@ _CREATE = (
     "CREATE INDEX alerts_of_event ON alerts (event, seq)",
     f"PRAGMA user_version = {FORMAT}",
 )
+# What pruning dropped of events that were open then: the last message of each, until the event has a newer one.
+_CREATE_DROPPED = (
+    "CREATE TABLE IF NOT EXISTS dropped_open (event TEXT PRIMARY KEY, seq INTEGER NOT NULL, message BLOB NOT NULL)"
+)
 _OPEN = (
-    "FROM alerts AS a WHERE type != 'end'"
+    "SELECT event, seq, message FROM alerts AS a WHERE type != 'end'"
     " AND NOT EXISTS (SELECT 1 FROM alerts AS b WHERE b.event = a.event AND b.seq > a.seq)"
 )
+_DROPPED_OPEN = "SELECT event, seq, message FROM dropped_open WHERE event NOT IN (SELECT event FROM alerts)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class OutboxFile:
             self._lock = _hold(path.with_name(f"{path.name}.lock"))
             try:
                 self._db, self.epoch = self._open_or_replace()
-                self._mark = _Mark(path.with_name(f"{path.name}.mark"), self.epoch, self.last_seq)
+                self._mark = Mark(path.with_name(f"{path.name}.mark"), self.epoch, self.last_seq)
                 self._identity = _identity(path)
             except BaseException:
                 self.close()
@@ -82,7 +88,7 @@ class OutboxFile:
 
     @property
     def marked_seq(self) -> int:
-        """The newest number that is known to have been given out; not less than `last_seq` was at opening."""
+        """The newest number that is known to have been told; not less than `last_seq` was at opening."""
         return self._mark.seq
 
     def insert(self, rows: Sequence[Row]) -> None:
@@ -92,27 +98,25 @@ class OutboxFile:
                 raise OutboxError(
                     f"the outbox {self._path} was replaced while it was in use", advice="start `vigil watch` anew"
                 )
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with self._transaction():
                 self._db.executemany(
                     "INSERT INTO alerts VALUES (?, ?, ?, ?, ?)",
                     [(row.seq, row.time_s, row.event, row.type, row.message) for row in rows],
                 )
-                self._db.execute("COMMIT")
-            except sqlite3.Error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
 
-    def mark(self, seq: int) -> None:
-        """Note that numbers up to this were given out though the rows could not be written."""
+    def mark(self, seq: int, *, sync: bool) -> None:
+        """Note, from any thread, that numbers up to this are told.
+
+        Without `sync` it outlives this process, but no power cut; and it waits for the disk in no ordinary case.
+        """
         with failing(self._path, "marked"):
-            self._mark.write(seq)
+            self._mark.write(seq, sync=sync)
 
     def prune(self, max_age_s: float, max_bytes: int) -> int:
         """Drop the oldest alerts that are too old or too many bytes; says how many went.
 
-        The newest one stays, so that counting goes on, and so does all from an open event's last message on.
+        The newest one stays, so that counting goes on; and of an open event the last message is kept elsewhere, so
+        that an event that stays open for months holds up nothing.
         """
         with failing(self._path, "pruned"):
             # Up to the first that is young enough: a clock that was wrong for a while makes none before it old.
@@ -123,9 +127,11 @@ class OutboxFile:
                 " WHERE bytes > ?",
                 max_bytes,
             )
-            keep_from = self._integer(f"SELECT min(seq) {_OPEN}") or self.last_seq
-            last_dropped = min(max(too_old, too_many), keep_from - 1)
-            dropped = self._db.execute("DELETE FROM alerts WHERE seq <= ?", (last_dropped,)).rowcount
+            last_dropped = min(max(too_old, too_many), self.last_seq - 1)
+            with self._transaction():
+                self._db.execute("DELETE FROM dropped_open WHERE event IN (SELECT event FROM alerts)")
+                self._db.execute(f"INSERT INTO dropped_open {_OPEN} AND seq <= ?", (last_dropped,))
+                dropped = self._db.execute("DELETE FROM alerts WHERE seq <= ?", (last_dropped,)).rowcount
             self._db.executescript("PRAGMA incremental_vacuum")  # `execute` would give back one page and stop
             return dropped
 
@@ -134,6 +140,16 @@ class OutboxFile:
         for part in ("_mark", "_db", "_lock"):  # what there is of it: opening may have failed
             if part in self.__dict__:
                 getattr(self, part).close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def _open_or_replace(self) -> tuple[sqlite3.Connection, str]:
         try:
@@ -176,14 +192,18 @@ class OutboxReader:
 
     def of_event(self, event: str) -> list[tuple[int, bytes]]:
         """The alerts of one event, oldest first."""
+        query = (
+            "SELECT seq, message FROM dropped_open WHERE event = ?1"
+            " UNION ALL SELECT seq, message FROM alerts WHERE event = ?1 ORDER BY seq"
+        )
         with self._at_one_moment() as db:
-            return db.execute("SELECT seq, message FROM alerts WHERE event = ? ORDER BY seq", (event,)).fetchall()
+            return db.execute(query, (event,)).fetchall()
 
     def open_events(self) -> tuple[int, list[tuple[str, int, bytes]]]:
         """The newest number, 0 for none; and by then each open event with its last message, oldest first."""
         with self._at_one_moment() as db:
             (last_seq,) = db.execute("SELECT max(seq) FROM alerts").fetchone()
-            return last_seq or 0, db.execute(f"SELECT event, seq, message {_OPEN} ORDER BY seq").fetchall()
+            return last_seq or 0, db.execute(f"{_DROPPED_OPEN} UNION ALL {_OPEN} ORDER BY seq").fetchall()
 
     def close(self) -> None:
         self._db.close()
@@ -224,31 +244,6 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-class _Mark:
-    """A small file that is only ever written in place, which works on a full disk too."""
-
-    def __init__(self, path: Path, epoch: str, last_seq: int) -> None:
-        self._epoch = epoch
-        path.touch(0o600)
-        self._file = path.open("r+b", buffering=0)
-        try:
-            marked_epoch, _, marked = self._file.read(100).decode("ascii", "replace").partition(" ")
-            is_ours = marked_epoch == epoch and marked.strip().isdecimal()
-            self.write(max(last_seq, int(marked)) if is_ours else last_seq)
-        except BaseException:
-            self.close()
-            raise
-
-    def write(self, seq: int) -> None:
-        self._file.seek(0)
-        self._file.write(f"{self._epoch} {seq:020d}\n".encode())
-        os.fsync(self._file.fileno())
-        self.seq = seq
-
-    def close(self) -> None:
-        self._file.close()
-
-
 class _DamagedError(Exception):
     """The file is no database, or not a whole one any more."""
 
@@ -287,6 +282,7 @@ def _open(path: Path, now: Callable[[], float]) -> tuple[sqlite3.Connection, str
             raise OutboxError(
                 f"{path} is no outbox that this version can read", advice="choose another directory with --data"
             )
+        db.execute(_CREATE_DROPPED)  # also for a file of before there was such a table
         (epoch,) = db.execute("SELECT epoch FROM outbox").fetchone()
     except BaseException:
         db.close()

@@ -263,9 +263,12 @@ class Bridge:
     def _set_aside(self, letter: Letter, fault: DeliveryFault) -> None:
         position = (self._position or self._begin) if letter.again else letter.place
         dead = DeadLetter(self.name, letter.place, time.time(), str(fault), letter.body, again=False)
-        self._ledger.set_aside(dead, position)
+        gone = self._ledger.set_aside(dead, position)
         log.error("%s: alert %d is a dead letter: %s", self.name, letter.place.seq, fault)
         self._metrics.bridge_dead_letters.labels(self.name).inc()
+        if gone:
+            log.error("%s: too many dead letters: the oldest %d can't be delivered any more", self.name, gone)
+            self._metrics.bridge_lost.labels(self.name).inc(gone)
         if not letter.again:
             self._pass(letter.place)
             self._kept = letter.place

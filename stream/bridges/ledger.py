@@ -75,20 +75,21 @@ class Ledger:
         with self._doing("written"):
             self._keep(bridge, position)
 
-    def set_aside(self, letter: DeadLetter, position: Position) -> None:
-        """Keep a dead letter, and with it, at once, how far its bridge is."""
+    def set_aside(self, letter: DeadLetter, position: Position) -> int:
+        """Keep a dead letter, and with it, at once, how far its bridge is; says how many of the oldest went for it."""
         with self._doing("written"), self._transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (letter.bridge, letter.place.epoch, letter.place.seq, letter.time_s, letter.reason, letter.body,
                  letter.again),
             )  # fmt: skip
-            self._db.execute(
+            gone = self._db.execute(
                 "DELETE FROM dead_letters WHERE bridge = ?1 AND rowid NOT IN"
                 " (SELECT rowid FROM dead_letters WHERE bridge = ?1 ORDER BY time DESC, epoch DESC, seq DESC LIMIT ?2)",
                 (letter.bridge, MOST_DEAD_LETTERS),
-            )
+            ).rowcount
             self._keep(letter.bridge, position)
+        return gone
 
     def dead_letters(self, bridge: str | None = None) -> list[DeadLetter]:
         """Of one bridge, or of all; oldest first."""

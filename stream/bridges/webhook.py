@@ -29,6 +29,7 @@ from stream.feed.catch_up import History
 
 CONNECT_SHARE = 0.4  # of the time for a post
 LONGEST_AFTER_S = 600.0  # however long a receiver wants to be left alone
+MAY_PASS = {401, 403, 404, 408, 425}  # a receiver that is set up wrongly is mended: it says nothing of the letter
 MOST_REPLY_BYTES = 64 << 10  # more is not waited for
 _IDLE_S = 5.0  # how long a connection is kept for the next letter
 
@@ -161,7 +162,7 @@ def verdict(status: int, who: str, after_s: float) -> DeliveryFault | None:
             return Unreachable(answer, after_s=after_s)
         case _ if 300 <= status < 400:
             return Refused(answer, advice="give the URL that it leads to")
-        case _ if 400 <= status < 500 and status != 408:
+        case _ if 400 <= status < 500 and status not in MAY_PASS:
             return Refused(answer)
         case _:
             return Failed(answer, after_s=after_s)

@@ -58,10 +58,11 @@ class OpenEvents(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", 
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag="vigil.error/1"):
-    """Why there is no answer."""
+    """Why there is no answer; `again` says whether asking the same later may be of use."""
 
     message: str
     advice: str = ""
+    again: bool = True
 
 
 Request = RangeRequest | OpenRequest
@@ -115,7 +116,7 @@ def answer(request: bytes, history: History, run: str) -> bytes:
         asked = _requests.decode(request)
         return encode(_page(asked, history, run) if isinstance(asked, RangeRequest) else _open(asked, history, run))
     except UNREADABLE as error:
-        return encode(Refusal(message=f"no request: {error}", advice="see docs/feed.md"))
+        return encode(Refusal(message=f"no request: {error}", advice="see docs/feed.md", again=False))
     except VigilError as error:
         return encode(Refusal(message=error.message, advice=error.advice))
 

@@ -15,7 +15,10 @@ SILENT_AFTER_S = 3 * HEARTBEAT_S
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a subscriber is: it has dealt with all alerts up to `seq` of `epoch`; "" is whichever there is."""
+    """How far a subscriber is: it has dealt with all alerts up to `seq` of `epoch`; "" is whichever there is.
+
+    An outbox that does not reach as far as `seq` is another one, or an older copy: `NewEpoch`.
+    """
 
     epoch: str
     seq: Annotated[int, msgspec.Meta(ge=0)]

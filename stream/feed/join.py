@@ -18,8 +18,9 @@ from stream.feed.messages import AlertMessage, decode, topic, topic_of
 
 WAITING_MAX = 200  # live alerts with their pictures
 REPLY_WITHIN_S = 2.5
-AGAIN_AFTER_S = 0.5
+AGAIN_AFTER_S, AGAIN_AFTER_MOST_S = 0.5, 10.0
 TRIES = 4
+REFUSED_WITHIN_S = 120.0  # how long a publisher that can't read its outbox is asked again
 RUNS_KNOWN = 8
 
 
@@ -39,6 +40,7 @@ class Join:
         self._asked_s: float | None = None
         self._not_before_s = 0.0
         self._tries = 0
+        self._trying_since_s = 0.0
         self._told_unreachable = False
 
     def connected(self) -> None:
@@ -94,7 +96,7 @@ class Join:
         except FeedError as error:
             return self._try_again(error.message, now_s)
         if isinstance(reply, Refusal):
-            return self._try_again(reply.message, now_s)
+            return self._try_again(reply.message, now_s, for_s=REFUSED_WITHIN_S if reply.again else 0.0)
         before = self.position
         if reply.epoch != self._epoch or (before and reply.last_seq < before.seq):
             return self._try_again("catch-up has another outbox than the feed", now_s)  # the feed is about to say so
@@ -152,8 +154,8 @@ class Join:
                 self.position = Position(epoch, 0 if self._since == "all" else last_seq)
             return []
         if position and not position.epoch:
-            self.position = Position(epoch, position.seq)
-            return []
+            self.position = Position(epoch, min(position.seq, last_seq))
+            return [NewEpoch(epoch)] if last_seq < position.seq else []
         same = epoch == (position.epoch if position else before)
         if same and (position is None or last_seq >= position.seq):
             return []
@@ -206,10 +208,14 @@ class Join:
         for done in [number for number in self._waiting if number <= seq]:
             del self._waiting[done]
 
-    def _try_again(self, reason: str, now_s: float) -> list[Event]:
-        self._not_before_s = now_s + AGAIN_AFTER_S
+    def _try_again(self, reason: str, now_s: float, *, for_s: float = 0.0) -> list[Event]:
+        """Later, TRIES times or as often as `for_s` allows; or give up."""
+        if self._tries == 0:
+            self._trying_since_s = now_s
+        self._not_before_s = now_s + min(AGAIN_AFTER_MOST_S, AGAIN_AFTER_S * 2 ** max(0, self._tries - TRIES))
         self._tries += 1
-        return self._give_up(reason) if self._tries >= (1 if self._told_unreachable else TRIES) else []
+        in_vain = self._tries >= TRIES and now_s - self._trying_since_s >= for_s
+        return self._give_up(reason) if in_vain or self._told_unreachable else []
 
     def _give_up(self, reason: str) -> list[Event]:
         """Go on without what can't be had."""

@@ -18,6 +18,7 @@ SERVER = Path(__file__).with_name("rtsp_server.py")
 NEEDED = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
 PACKAGES = "python3-gi, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good, -bad and -ugly"
 STOP_S = 10
+EXAMPLES = Path(__file__).parents[2] / "examples"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -97,6 +98,15 @@ def chromium() -> str:
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         _missing(f"no browser is installed: one of {', '.join(BROWSERS)} (Debian: chromium)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Skips where Node.js or its package is not there, but fails in continuous integration, which must have them."""
+    found = shutil.which("node")
+    if found is None or not (EXAMPLES / "node_modules" / "zeromq").exists():
+        _missing("Node.js with zeromq is not installed (Debian: nodejs, npm; then: npm install --prefix examples)")
     return found
 
 

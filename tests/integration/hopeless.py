@@ -31,10 +31,10 @@ def hang_later(window: Window) -> float:
 
 
 def hanging(work: Callable[..., Any]) -> Callable[..., Any]:
-    def maybe(*arguments: Any) -> Any:
+    def maybe(*arguments: Any, **options: Any) -> Any:
         if hopeless.is_set():
             time.sleep(3600)
-        return work(*arguments)
+        return work(*arguments, **options)
 
     return maybe
 

@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -262,18 +261,6 @@ def test_vigil_listen_prints_the_past_and_then_what_comes(watching: Watching) ->
         assert said.returncode == 0, said.stderr
         printed.append([json.loads(line)["seq"] for line in said.stdout.splitlines()])
     assert printed == [list(range(1, 13)), list(range(3, 15))]
-
-
-@pytest.fixture
-def node() -> str:
-    """Skips where Node.js or its package is not there, but fails in continuous integration, which must have them."""
-    found = shutil.which("node")
-    if found and (REPO / "examples" / "node_modules" / "zeromq").exists():
-        return found
-    reason = "Node.js with zeromq is not installed (Debian: nodejs, npm; then: npm install --prefix examples)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def test_a_subscriber_in_another_language_gets_the_past_and_what_comes(node: str, watching: Watching) -> None:

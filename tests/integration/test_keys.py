@@ -78,10 +78,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Process:
     """A program of ours, and the lines that it says."""
 
-    def __init__(self, *command: str) -> None:
+    def __init__(self, *command: str, program: str = sys.executable) -> None:
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPO, bufsize=1
+            [program, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPO, bufsize=1
         )
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
@@ -116,8 +116,8 @@ class Process:
 def start() -> Iterator[Callable[..., Process]]:
     with contextlib.ExitStack() as stack:
 
-        def start(*command: str) -> Process:
-            process = Process(*command)
+        def start(*command: str, program: str = sys.executable) -> Process:
+            process = Process(*command, program=program)
             stack.callback(process.kill)
             return process
 
@@ -318,6 +318,26 @@ def test_a_folder_that_is_gone_lets_in_nobody_until_it_is_back(keys: KeyFolder, 
                 continue
             return
     raise AssertionError("it is not let in again")
+
+
+def test_a_subscriber_in_another_language_takes_a_key(
+    node: str, keys: KeyFolder, sender: Sender, start: Callable[..., Process]
+) -> None:
+    def has(count: int) -> Callable[[list[str]], bool]:
+        def reached(lines: list[str]) -> bool:
+            sender.beat()
+            return len(lines) >= count
+
+        return reached
+
+    sender.tell()
+    sender.tell()
+    guest = str(keys.new_client("guest"))
+    listener = start("examples/feed.mjs", sender.endpoint, "0", guest, program=node)
+    listener.until(has(2))  # by catch-up, which wants the key as well
+    sender.tell()
+    listener.until(has(3))
+    assert [json.loads(line)["seq"] for line in listener.lines] == [1, 2, 3]
 
 
 def test_the_asynchronous_client_takes_a_key_and_is_told_too(keys: KeyFolder, sender: Sender) -> None:

@@ -108,6 +108,7 @@ def test_without_a_secret_nothing_is_signed_and_a_user_in_the_url_signs_in(
     "answer",
     [
         Answer(500), Answer(503), Answer(502), Answer(408), Answer(429), Answer(cut=True),
+        Answer(401), Answer(403), Answer(404), Answer(425),
         Answer(503, {"Retry-After": "0"}), Answer(503, {"Retry-After": "soon"}), Answer(200, {"Content-Length": "5"}),
     ],
     ids=lambda answer: f"{answer.status}{'-cut' if answer.cut else ''}{'-odd' if answer.headers else ''}",
@@ -131,7 +132,7 @@ def test_a_receiver_that_hangs_is_given_up_in_time_and_tried_again(outbox: Outbo
         until(lambda: receiver.numbers == [1, 2])
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 410, 422, 301, 307])
+@pytest.mark.parametrize("status", [400, 405, 410, 413, 422, 301, 307])
 def test_what_is_refused_becomes_a_dead_letter_at_once_and_no_redirect_is_followed(
     outbox: Outbox, post: Callable[..., Bridge], tmp_path: Path, status: int
 ) -> None:

@@ -237,6 +237,14 @@ def test_what_was_missed_or_dropped_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     ]
 
 
+def test_a_number_to_begin_with_that_the_outbox_does_not_reach_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed_of(monkeypatch, [NewEpoch("F"), received(told())])
+    out, err = io.StringIO(), io.StringIO()
+    assert listen(ENDPOINT, from_seq=1000, count=1, out=out, err=err) == 0
+    assert "another outbox than before, or one without an alert 999 yet" in err.getvalue()
+    assert len(out.getvalue().splitlines()) == 1
+
+
 def test_only_alerts_are_counted_and_the_rest_stays_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[Event | BaseException] = [
         Link.CONNECTED,

@@ -1,5 +1,6 @@
 import logging
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -157,6 +158,44 @@ def test_pruning_never_leaves_a_hole_nor_loses_an_open_event(
         assert outbox.open_events() == before
         assert outbox.last_seq == len(told)
         assert seqs(outbox) == list(range(outbox.first_seq, len(told) + 1))[: len(told)]
+        for event, kind in data.draw(st.lists(st.tuples(st.sampled_from("abd"), st.sampled_from(["update", "end"])))):
+            outbox.append(an_alert(id=event, type=kind))
+            told.append((event, kind))
+        outbox.prune(max_age_s=1e9, max_bytes=data.draw(st.integers(0, 10_000))).result(10)
+        last = {event: (seq, kind) for seq, (event, kind) in enumerate(told, 1)}
+        still_open = sorted((seq, event) for event, (seq, kind) in last.items() if kind != "end")
+        assert [(message.seq, message.id) for message in outbox.open_events()] == still_open
+
+
+def test_an_event_that_stays_open_for_months_holds_up_no_pruning(path: Path, clock: ManualClock) -> None:
+    day_s = 86_400.0
+    with Outbox(path, clock.time) as outbox:
+        outbox.append(an_alert(id="offline camera", severity="fault"))
+        for _ in range(200):
+            clock.advance(day_s)
+            fill(outbox, 1)
+        assert outbox.prune(max_age_s=90 * day_s, max_bytes=10**9).result(10) == 110
+        assert seqs(outbox) == list(range(111, 202))
+        assert outbox.first_seq == 111
+    with Outbox(path, clock.time) as outbox:
+        history = OutboxHistory(outbox)
+        assert [message.id for message in outbox.open_events()] == ["offline camera"]
+        outbox.append(an_alert(id="offline camera", type="end"))
+        assert outbox.open_events() == []
+        assert [seq for seq, _ in history.of_event("offline camera")] == [1, 202]
+        history.close()
+
+
+def test_a_file_of_before_open_events_were_kept_elsewhere_is_pruned_as_any(path: Path, clock: ManualClock) -> None:
+    with Outbox(path, clock.time) as outbox:
+        outbox.append(an_alert(id="open"))
+        fill(outbox, 3)
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE dropped_open")
+    db.close()
+    with Outbox(path, clock.time) as outbox:
+        assert outbox.prune(max_age_s=1e9, max_bytes=0).result(10) == 3
+        assert [message.id for message in outbox.open_events()] == ["open"]
 
 
 @pytest.mark.parametrize("damage", ["no database", "broken page"])
@@ -394,6 +433,72 @@ def test_what_is_still_in_memory_at_closing_is_lost_and_its_numbers_are_not_give
     path.unlink()
     with Outbox(path, clock.time) as outbox:  # the mark was another epoch's
         assert outbox.append(an_alert()).seq == 1
+
+
+def crashed(path: Path, folder: Path) -> Path:
+    """What a Vigil that is killed right now would find when it is started again."""
+    folder.mkdir()
+    for part in path.parent.glob(f"{path.name}*"):
+        shutil.copy(part, folder)
+    return folder / path.name
+
+
+def test_numbers_told_while_the_disk_hung_are_not_given_again_after_a_crash(
+    path: Path, clock: ManualClock, disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outbox_module, "WRITE_WAIT_S", 0.05)
+    monkeypatch.setattr(outbox_module, "MARK_WAIT_S", 10.0)
+    with Outbox(path, clock.time) as outbox:
+        fill(outbox, 1)
+        disk.answers.clear()
+        fill(outbox, 5)
+        left = crashed(path, path.parent / "crashed")
+        disk.answers.set()
+    with Outbox(left, clock.time) as outbox:
+        assert (outbox.last_seq, outbox.lost) == (6, 5)
+        assert outbox.append(an_alert()).seq == 7
+        assert seqs(outbox) == [1, 7]
+    assert "5 alerts that were told last are not in the outbox" in caplog.text
+
+
+def test_alerts_that_a_damaged_log_lost_are_reported_and_their_numbers_not_given_again(
+    path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Outbox(path, clock.time) as outbox:
+        fill(outbox, 20)
+        left = crashed(path, path.parent / "crashed")
+    log = left.with_name(f"{left.name}-wal")
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    log.write_bytes(content)
+    with Outbox(left, clock.time) as outbox:
+        kept = len(seqs(outbox))
+        assert 0 < kept < 20
+        assert (outbox.last_seq, outbox.lost) == (20, 20 - kept)
+        assert outbox.append(an_alert()).seq == 21
+    assert f"{20 - kept} alerts that were told last are not in the outbox" in caplog.text
+
+
+def test_a_crash_after_an_alert_is_on_disk_and_before_that_is_noted_leaves_no_hole(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Outbox(path, clock.time) as outbox:
+        fill(outbox, 1)
+        monkeypatch.setattr(OutboxFile, "mark", lambda file, seq, sync: None)
+        fill(outbox, 1)
+        left = crashed(path, path.parent / "crashed")
+    with Outbox(left, clock.time) as outbox:
+        assert (outbox.last_seq, outbox.lost) == (2, 0)
+
+
+def test_a_mark_never_goes_back(path: Path, clock: ManualClock) -> None:
+    file = OutboxFile(path, clock.time)
+    file.mark(6, sync=False)
+    file.mark(2, sync=True)  # the disk's thread, when it does not hang any more
+    file.close()
+    file = OutboxFile(path, clock.time)
+    assert file.marked_seq == 6
+    file.close()
 
 
 def test_closing_writes_what_waits_if_the_disk_takes_it(path: Path, clock: ManualClock, disk: Disk) -> None:

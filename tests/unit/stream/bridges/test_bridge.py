@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.errors import BridgeError
 from stream import backoff
 from stream.bridges import bridge as bridging
+from stream.bridges import ledger as ledgers
 from stream.bridges.ledger import DeadLetter, Ledger
 from stream.bridges.scripted import ScriptedSink
 from stream.bridges.sink import Failed, Refused, Unreachable
@@ -183,6 +184,19 @@ def test_an_alert_that_fails_for_long_is_set_aside_and_the_others_go_on(
             assert sink.wait_for(1, SOON_S)
     assert numbers(sink.delivered) == [2]  # it failed once less often
     assert [letter.place.seq for letter in dead_letters(tmp_path)] == [1]
+
+
+def test_dead_letters_beyond_what_is_kept_are_counted_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ledgers, "MOST_DEAD_LETTERS", 1)
+    sink, metrics = ScriptedSink([Refused("no")] * 3), Metrics("1")
+    with open_outbox(tmp_path) as outbox, closing(bridge(tmp_path, outbox, sink, metrics=metrics)):
+        tell(outbox, 4)
+        assert sink.wait_for(1, SOON_S)
+    assert [letter.place.seq for letter in dead_letters(tmp_path)] == [3]
+    assert value(metrics, "vigil_bridge_lost_total") == 2
+    assert caplog.text.count("too many dead letters: the oldest 1 can't be delivered any more") == 2
 
 
 def test_a_dead_letter_is_delivered_when_it_is_asked_for_and_then_forgotten(tmp_path: Path) -> None:

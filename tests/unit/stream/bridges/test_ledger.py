@@ -94,8 +94,8 @@ def test_the_oldest_dead_letters_of_a_bridge_go_when_there_are_too_many(
     monkeypatch.setattr(ledgers, "MOST_DEAD_LETTERS", 3)
     ledger = open_ledger(tmp_path, opened)
     ledger.set_aside(dead(1, "other"), Position("E", 1))
-    for seq in range(1, 8):
-        ledger.set_aside(dead(seq), Position("E", seq))
+    gone = [ledger.set_aside(dead(seq), Position("E", seq)) for seq in range(1, 8)]
+    assert gone == [0, 0, 0, 1, 1, 1, 1]
     assert [letter.place.seq for letter in ledger.dead_letters("hook")] == [5, 6, 7]
     assert len(ledger.dead_letters("other")) == 1
 

@@ -133,6 +133,7 @@ def test_what_is_no_request_is_refused_with_a_reason(request_: bytes) -> None:
     reply = decode_reply(answer(request_, Told(1, 1), "R"))
     assert isinstance(reply, Refusal)
     assert reply.message.startswith("no request: ")
+    assert not reply.again
 
 
 @given(st.binary(max_size=200))
@@ -142,7 +143,7 @@ def test_no_bytes_at_all_raise(data: bytes) -> None:
 
 def test_an_outbox_that_cannot_be_read_is_said() -> None:
     reply = ask(Broken(1, 1), schema="vigil.range/1", after=0)
-    assert reply == {"schema": "vigil.error/1", "message": "the disk is gone", "advice": "find it"}
+    assert reply == {"schema": "vigil.error/1", "message": "the disk is gone", "advice": "find it", "again": True}
 
 
 def test_fields_that_a_later_version_adds_are_ignored() -> None:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from stream.feed.catch_up import Kept, Refusal, answer, encode
 from stream.feed.events import Event, Garbage, Missed, NewEpoch, NoCatchUp, Position, Received, Since
-from stream.feed.join import AGAIN_AFTER_S, REPLY_WITHIN_S, TRIES, WAITING_MAX, Join
+from stream.feed.join import (
+    AGAIN_AFTER_MOST_S,
+    AGAIN_AFTER_S,
+    REFUSED_WITHIN_S,
+    REPLY_WITHIN_S,
+    TRIES,
+    WAITING_MAX,
+    Join,
+)
 from stream.feed.messages import AlertMessage, topic_of
 from stream.feed.messages import encode as encode_message
 from tests.unit.stream.feed.made import an_alert
@@ -297,7 +305,7 @@ def test_a_publisher_without_catch_up_is_told_at_once() -> None:
     assert live(join, told, 0.0) == [Missed("alerts/", 1), told]
 
 
-@pytest.mark.parametrize("reply", [b"", b"{}", b"\xff", encode(Refusal(message="the database is locked"))])
+@pytest.mark.parametrize("reply", [b"", b"{}", b"\xff", encode(Refusal(message="no request", again=False))])
 def test_a_reply_that_is_no_answer_is_asked_for_again_and_then_given_up(reply: bytes) -> None:
     publisher, join = Publisher(), a_join("all")
     publisher.tell()
@@ -311,11 +319,57 @@ def test_a_reply_that_is_no_answer_is_asked_for_again_and_then_given_up(reply: b
     assert events[1:] == [Missed("alerts/", 1)]
 
 
-def test_a_number_that_does_not_exist_yet_is_waited_for() -> None:
-    publisher, join = Publisher(), a_join(Position("", 2))
+REFUSAL = encode(Refusal(message="the outbox can't be read (disk I/O error)"))
+
+
+def refused(join: Join, until_s: float) -> tuple[float, list[Event]]:
+    """Refuse all that is asked, until it is given up or the time is over; says when, and what came of it."""
+    now_s, asked = 0.0, 0
+    while now_s < until_s:
+        assert join.ask(now_s) is not None
+        asked += 1
+        if events := join.answer(REFUSAL, now_s):
+            return now_s, events
+        due_s = join.due_s(now_s)
+        assert due_s is not None
+        assert due_s - now_s <= AGAIN_AFTER_MOST_S
+        now_s = due_s
+    assert asked < 10 + until_s / AGAIN_AFTER_MOST_S
+    return now_s, []
+
+
+def test_a_publisher_that_can_read_its_outbox_again_after_a_while_costs_no_alert() -> None:
+    publisher, join = Publisher(), a_join(Position("E", 1))
+    for _ in range(5):
+        publisher.tell()
+    publisher.heard_by(join)
+    now_s, events = refused(join, REFUSED_WITHIN_S / 2)
+    assert (events, join.position) == ([], Position("E", 1))
+    assert seqs(join.answer(publisher.reply(join.ask(now_s)), now_s)) == [2, 3, 4, 5]
+
+
+def test_a_publisher_that_refuses_for_minutes_is_given_up() -> None:
+    publisher, join = Publisher(), a_join(Position("E", 1))
+    for _ in range(5):
+        publisher.tell()
+    publisher.heard_by(join)
+    now_s, events = refused(join, 10 * REFUSED_WITHIN_S)
+    assert now_s >= REFUSED_WITHIN_S
+    assert events == [NoCatchUp("the outbox can't be read (disk I/O error)"), Missed("alerts/", 4)]
+
+
+def test_a_number_that_the_outbox_does_not_reach_swallows_nothing() -> None:
+    publisher, join = Publisher(), a_join(Position("", 7))
+    publisher.tell()
+    assert publisher.heard_by(join) == [NewEpoch("E")]
+    assert [seqs(live(join, publisher.tell(), 0.0)) for _ in range(3)] == [[2], [3], [4]]
+
+
+def test_the_number_that_comes_next_may_be_asked_for() -> None:
+    publisher, join = Publisher(), a_join(Position("", 1))
     publisher.tell()
     assert publisher.heard_by(join) == []
-    assert [seqs(live(join, publisher.tell(), 0.0)) for _ in range(3)] == [[], [3], [4]]
+    assert seqs(live(join, publisher.tell(), 0.0)) == [2]
 
 
 def test_catch_up_that_lacks_what_the_feed_told_is_asked_again_and_then_given_up() -> None:
