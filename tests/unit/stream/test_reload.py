@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from engine.errors import ConfigError, RuntimeFault, SourceError, SourceFault, U
 from engine.scorer import Explanation
 from engine.scripted import ScriptedLanguageScorer, ScriptedScorer
 from engine.types import Definition, Judgement, Window
+from stream import watch as watch_module
 from stream.config import CameraConfig, WatchConfig, from_mapping
 from stream.config.change import with_definitions
 from stream.config.models import DefinitionConfig
 from stream.feed.messages import AlertMessage
+from stream.feed.server import CatchUpServer
 from stream.reload import ConfigFile
 from stream.sources.base import Source
 from stream.sources.scripted import ScriptedSource
@@ -95,6 +98,48 @@ def test_cameras_come_and_go_and_the_others_lose_no_window(tmp_path: Path) -> No
     heard = watched(watch, play)
     places = scored(heard, "front")
     assert places == list(range(places[0], places[0] + len(places)))
+
+
+def test_what_is_changed_while_all_is_being_opened_holds_and_no_camera_is_opened_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, go_on = threading.Event(), threading.Event()
+
+    def slow_catch_up(*arguments: Any) -> CatchUpServer:
+        opening.set()
+        assert go_on.wait(PATIENCE_S)
+        return open_catch_up(*arguments)
+
+    open_catch_up = watch_module._open_catch_up
+    monkeypatch.setattr(watch_module, "_open_catch_up", slow_catch_up)
+    front, back = {"source": SCENE.format(1)}, {"source": SCENE.format(2)}
+    watch = Watch(config(tmp_path, {"front": front, "gone": back}), ScriptedScorer(lambda _window: 0.1))
+
+    async def play(heard: Heard) -> None:
+        await until(opening.is_set)
+        changing = asyncio.create_task(watch.apply(config(tmp_path, {"front": front, "new": back})))
+        await asyncio.sleep(0)  # it is under way
+        go_on.set()
+        await asyncio.wait_for(changing, PATIENCE_S)
+        await until(lambda: len(scored(heard, "front")) > 2 and len(scored(heard, "new")) > 2)
+        names = [thread.name for thread in threading.enumerate()]
+        assert sorted(name for name in names if "vigil-camera-" in name) == ["vigil-camera-front", "vigil-camera-new"]
+
+    heard = watched(watch, play)
+    places = scored(heard, "front")
+    assert places == list(range(places[0], places[0] + len(places)))
+
+
+def test_what_is_changed_when_the_end_has_begun_changes_nothing(tmp_path: Path) -> None:
+    front, back = {"source": SCENE.format(1)}, {"source": SCENE.format(2)}
+    watch = Watch(config(tmp_path, {"front": front}), ScriptedScorer(lambda _window: 0.1))
+
+    async def play(heard: Heard) -> None:
+        await until(lambda: len(scored(heard, "front")) > 0)
+
+    watched(watch, play)
+    asyncio.run(watch.apply(config(tmp_path, {"front": front, "late": back})))
+    assert list(watch._cameras) == ["front"]
 
 
 def test_new_thresholds_hold_at_once_and_end_what_was_open_by_the_old_ones(tmp_path: Path) -> None:
