@@ -319,6 +319,9 @@ class Watch:
                 await self._alerts.tell(camera.fault_alert())
                 if camera.keeper.stats.live:  # a file's time is not the time of day
                     await self._alerts.tick(camera.desk)
+                if camera.finished and not camera.keeper.done:  # given up, and tried again after all
+                    camera.desk.packets.resume()
+                    camera.finished = False
                 if camera.keeper.done and not camera.finished and self._settled(camera.name):
                     failed = camera.keeper.state is CameraState.FAILED
                     reason = EndReason.CAMERA_LOST if failed else EndReason.SOURCE_ENDED
