@@ -265,13 +265,13 @@ class Watch:
         return camera
 
     def _introduce(self, name: str, config: CameraConfig) -> None:
-        self._worker.tell(lambda scorer: introduce(scorer, name, config))
+        self._worker.tell(lambda scorer: introduce(scorer, name, config), name)
 
     async def _remove(self, name: str) -> None:
         camera = self._cameras.pop(name)
         camera.keeper.stop()
         self._batcher.forget(name)
-        self._worker.tell(lambda scorer: scorer.forget(name))
+        self._worker.tell(lambda scorer: scorer.forget(name), name)
         if not await asyncio.to_thread(camera.keeper.join, REMOVE_S):
             log.warning("its thread did not come back from native code", extra={"camera": name})
         camera.desk.packets.end()
