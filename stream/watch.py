@@ -47,6 +47,7 @@ from stream.webrtc.door import Doors
 from stream.wiring import cameras as wiring
 from stream.wiring.bridges import make_bridges
 from stream.wiring.cameras import introduce, make_desk, watched
+from stream.wiring.scorers import remembers_pictures
 
 if TYPE_CHECKING:
     from stream.console.server import ConsoleServer
@@ -59,8 +60,8 @@ REMOVE_S = 3.0  # how long a camera's end is waited for while the others go on
 EXPLAIN_WAIT_S = 30.0  # for what is still to be said of files that are over
 BLOCKED_S = 60.0  # a loop that has not come round for so long is not alive
 
-# Sections that are read once, at the start.
-SHARED = ("scorer", "feed", "mqtt", "webhooks", "http", "console", "data", "engine")
+# Sections that are followed; all others are read once, at the start.
+FOLLOWED = {"cameras", "defaults"}
 # A camera's keys that its stream does not see: when only they change, it goes on.
 RULES = {"publish_token", "cleaning", "smoothing", "alerts", "definitions", "motion", "zones", "masks"}
 
@@ -87,6 +88,7 @@ class Watch:
     ) -> None:
         self._config = config
         self._sentences = sentences
+        self._remembers_pictures = remembers_pictures(config)  # so the scorer was made
         self._record = record
         self._file = file
         self._scorer = scorer
@@ -215,8 +217,8 @@ class Watch:
     async def apply(self, config: WatchConfig) -> None:
         """Go on with another configuration: cameras come, go and change, and what did not change is not disturbed.
 
-        Waits for the start to be over, and does nothing once the end has begun. Raises UsageError, and changes
-        nothing, for a source that makes no sense. What all cameras share needs a restart; the log says so.
+        While `run` starts this waits; before it and once its end has begun nothing is done. Raises UsageError, and
+        changes nothing, for a source that makes no sense. What all cameras share needs a restart; the log says so.
         """
         async with self._applying:
             if self._watching:
@@ -226,9 +228,11 @@ class Watch:
         wanted = watched(config)
         for camera in wanted.values():
             self._make_source(camera)
-        for name in SHARED:
-            if getattr(config, name) != getattr(self._config, name):
+        for name, section in config:
+            if name not in FOLLOWED and section != getattr(self._config, name):
                 log.warning("a change of `%s` takes effect after a restart only", name)
+        if self._sentences and remembers_pictures(config) and not self._remembers_pictures:
+            log.warning("`cleaning.memory: pictures` knows windows without a sentence after a restart only")
         self._config = config
         for name in self._cameras.keys() - wanted.keys():
             await self._remove(name)
