@@ -277,7 +277,7 @@ class Watch:
         self._batcher.forget(name)
         self._worker.tell(lambda scorer: scorer.forget(name), name)
         if not await asyncio.to_thread(camera.keeper.join, REMOVE_S):
-            log.warning("its thread did not come back from native code", extra={"camera": name})
+            log.warning("its thread does not end: it is left behind", extra={"camera": name})
         camera.desk.packets.end()
         await self._alerts.finish(camera.desk, EndReason.RECONFIGURED)
         await self._alerts.tell(camera.last_fault_alert(EndReason.RECONFIGURED))
@@ -364,7 +364,7 @@ class Watch:
         self._batcher.close()
         for camera in cameras:
             if not await asyncio.to_thread(camera.keeper.join, ending.left_s(CAPTURED_S)):
-                log.warning("its thread did not come back from native code", extra={"camera": camera.name})
+                log.warning("its thread does not end: it is left behind", extra={"camera": camera.name})
         if not await asyncio.to_thread(self._worker.join, ending.left_s(CAPTURED_S)):
             log.warning("the scorer did not come back: it is left behind")
         self._over = True
