@@ -49,15 +49,14 @@ def judgement_of(text: str) -> Judgement:
 
 
 def sentence_of(text: str) -> str | None:
-    """The first line with words in it, fit to be shown: printable, single spaces, of bounded length."""
+    """The first line with words in it, `shown`."""
     for line in _FENCE.sub("\n", text).splitlines():
-        printable = "".join(letter if letter.isprintable() else " " for letter in line)
-        if any(letter.isalnum() for letter in printable):
-            return _clipped(" ".join(printable.split()))
+        if any(letter.isalnum() for letter in line):
+            return shown(line)
     return None
 
 
-def _clipped(sentence: str) -> str:
-    if len(sentence) <= LONGEST_SENTENCE:
-        return sentence
-    return sentence[: LONGEST_SENTENCE - 1].rstrip() + "…"
+def shown(text: str) -> str:
+    """The text fit to be shown: one line, printable, single spaces, of bounded length."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line if len(line) <= LONGEST_SENTENCE else line[: LONGEST_SENTENCE - 1].rstrip() + "…"

@@ -22,6 +22,7 @@ import numpy as np
 from engine.batcher import MicroBatcher
 from engine.errors import DeviceLostError, ScorerError, VigilError
 from engine.explaining import Explaining
+from engine.replies import shown
 from engine.scorer import Explanation, LanguageScorer, Request, Scorer
 from engine.types import Judgement, Window
 
@@ -44,13 +45,16 @@ def judge(scorer: Scorer, windows: Sequence[Window]) -> list[Judgement]:
     except DeviceLostError:
         raise
     except Exception as error:  # whatever else a scorer raises becomes unknown scores here
-        reason = error.message if isinstance(error, VigilError) else f"{type(error).__name__}: {error}"
+        reason = _words(error)
         log.error("scorer failed: %s", reason, exc_info=log.isEnabledFor(logging.DEBUG))
         return [Judgement.unknown(f"scorer failed: {reason}") for _ in windows]
 
 
 def _sound(judgement: object, frames: int) -> Judgement:
-    """The judgement in plain numbers and text, or unknown: the single place where garbage is recognised."""
+    """The judgement in plain numbers and text, or unknown: the single place where garbage is recognised.
+
+    What it says may come from a model or a file: it is made fit to be shown here, for all who tell it.
+    """
     if not isinstance(judgement, Judgement):
         return Judgement.unknown(f"scorer answered {type(judgement).__name__}, not a judgement")
     score, text = judgement.score, judgement.text
@@ -63,9 +67,15 @@ def _sound(judgement: object, frames: int) -> Judgement:
     return replace(
         judgement,
         score=None if score is None else float(score),  # numpy's numbers can't be told to others
-        text=None if text is None else text.encode(errors="replace").decode(),  # nor half a surrogate pair
+        text=None if text is None else shown(text.encode(errors="replace").decode()) or None,  # nor half a surrogate
+        boxes=tuple(replace(box, label=shown(box.label)) for box in judgement.boxes),
+        reason=shown(judgement.reason),
         further={name: _sound(other, frames) for name, other in judgement.further.items()},
     )
+
+
+def _words(error: Exception) -> str:
+    return shown(error.message if isinstance(error, VigilError) else f"{type(error).__name__}: {error}")
 
 
 @dataclass(slots=True)
@@ -93,7 +103,8 @@ class ScoringWorker:
         self._timeout_s = timeout_s
         self._monotonic = monotonic
         self._explaining = Explaining(scorer, batcher.wake) if isinstance(scorer, LanguageScorer) else None
-        self._told: deque[Callable[[Scorer], None]] = deque()
+        self._told: deque[tuple[Callable[[Scorer], None], str | None]] = deque()
+        self._untold: dict[str, str] = {}  # cameras that the scorer could not be told of, with the reason
         self._lock = threading.Lock()
         self._call: _Call | None = None
         self.lost: DeviceLostError | None = None
@@ -108,9 +119,13 @@ class ScoringWorker:
         """Asks for an explanation, from any thread; None when the scorer has no words."""
         return self._explaining.ask if self._explaining else None
 
-    def tell(self, what: Callable[[Scorer], None]) -> None:
-        """Have the scorer told something on its own thread, before the next batch. In order, from any thread."""
-        self._told.append(what)
+    def tell(self, what: Callable[[Scorer], None], camera: str | None = None) -> None:
+        """Have the scorer told something on its own thread, before the next batch. In order, from any thread.
+
+        When that fails and was about a `camera`, its windows are unknown until something of it is told: judged by
+        what the scorer knew before, they would be told as judged by what it should know now.
+        """
+        self._told.append((what, camera))
         self._batcher.wake()
 
     def give_up_hung(self) -> Judged:
@@ -159,7 +174,7 @@ class ScoringWorker:
             windows = self._batcher.take(0 if explaining and explaining.busy else None)
             while self._told:
                 call = self._begin([])
-                self._told.popleft()(self._scorer)
+                self._tell(*self._told.popleft())
                 self._end(call)
             if windows:
                 self._score(windows)
@@ -170,10 +185,30 @@ class ScoringWorker:
                 explaining.step()
                 self._end(call)
 
+    def _tell(self, what: Callable[[Scorer], None], camera: str | None) -> None:
+        try:
+            what(self._scorer)
+        except DeviceLostError:
+            raise
+        except Exception as error:  # the other cameras go on
+            log.exception("the scorer could not be told something", extra={"camera": camera} if camera else None)
+            if camera is not None:
+                self._untold[camera] = f"the scorer could not be told of this camera: {_words(error)}"
+        else:
+            self._untold.pop(camera or "", None)
+
+    def _judge(self, windows: list[Window]) -> list[Judgement]:
+        known = [window for window in windows if window.camera not in self._untold]
+        said = iter(judge(self._scorer, known) if known else [])
+        return [
+            Judgement.unknown(self._untold[window.camera]) if window.camera in self._untold else next(said)
+            for window in windows
+        ]
+
     def _score(self, windows: list[Window]) -> None:
         call = self._begin(windows)
         try:
-            judgements = judge(self._scorer, windows)
+            judgements = self._judge(windows)
         except DeviceLostError as error:
             judgements = [Judgement.unknown(error.message) for _ in windows]
             raise

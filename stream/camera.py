@@ -25,6 +25,9 @@ from stream.wiring.cameras import open_timeout_s, stall_s, waits_for
 
 log = logging.getLogger(__name__)
 
+# Not live, and not over either.
+DOWN = {CameraState.CONNECTING, CameraState.STALLED, CameraState.OFFLINE, CameraState.FAILED}
+
 
 class Camera:
     """Its keeper's thread reports to `report`; everything else happens on the event loop."""
@@ -64,6 +67,7 @@ class Camera:
             config.idle.settings(),
             Pace(config.pace),
             config.health.settings(),
+            stall_s(config),
         )
 
         def make_session(report: Report, stats: SessionStats) -> CameraSession:
@@ -103,7 +107,8 @@ class Camera:
         if change.info is not None:
             self.desk.native_size = (change.info.width, change.info.height)
         if change.state is not self._last.state:
-            self._since_s = self._clock.time()
+            if not {change.state, self._last.state} <= DOWN:  # trying again in vain, it is down since it was before
+                self._since_s = self._clock.time()
             self._trouble = None  # told again if it is still there when the camera is live
         # The keeper and the source may both notice one stall, in this order.
         if change.error and change.error.fault is SourceFault.STALLED and self.state is not CameraState.STALLED:

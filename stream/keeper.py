@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 GRACE_S = 5.0  # beyond its own timeouts a source gets this long before it counts as hung
 FILE_GRACE_S = 60.0  # the same for a file: it is not begun again, and the machine may just be busy
 PAUSE_S = 3.0  # when ticks come this late, the process itself was held up, and its threads perhaps too
-MAX_ABANDONED = 8  # each holds a thread and a decoder: past this the process needs a restart
+MAX_ABANDONED = 8  # each holds a thread and a decoder: past this none is added until one has let go
 
 Report = Callable[[StateChange], None]
 
@@ -56,6 +56,7 @@ class CameraKeeper:
         self._state = CameraState.CONNECTING
         self._session: CameraSession | None = None
         self._thread: threading.Thread | None = None
+        self._stopped = False
         self._ticked_s = self._resumed_s = clock.monotonic()
 
     def start(self) -> None:
@@ -78,7 +79,7 @@ class CameraKeeper:
 
     @property
     def done(self) -> bool:
-        """Whether no more frames will come without a restart."""
+        """Whether no more frames will come, as far as can be known."""
         return self._state in (CameraState.ENDED, CameraState.FAILED)
 
     def tick(self) -> None:
@@ -88,10 +89,15 @@ class CameraKeeper:
             self._resumed_s = now_s
         self._ticked_s = now_s
         with self._turn:
-            self._look(now_s)
+            if not self._stopped:
+                self._look(now_s)
 
     def _look(self, now_s: float) -> None:
         stats = self.stats
+        if self._session is None and self._state is CameraState.FAILED and stats.live:  # too many attempts hung
+            if self._hanging() <= MAX_ABANDONED:
+                self.start()
+            return
         # A still scene is watched by key frames, which may lie further apart than the stall time.
         seen_s = stats.touched_s if stats.picture_s is not None and stats.tier is Tier.IDLE else stats.picture_s
         silent_s = 0.0 if seen_s is None else now_s - max(seen_s, self._resumed_s)
@@ -109,8 +115,11 @@ class CameraKeeper:
 
     def stop(self) -> None:
         """Ask the session to end; `join` waits for it."""
-        if self._session is not None:
-            self._session.stop()
+        with self._turn:
+            self._stopped = True
+            session = self._session
+        if session is not None:
+            session.stop()
 
     def join(self, timeout_s: float) -> bool:
         """False when the thread is still in native code: it is a daemon and ends with the process."""
@@ -124,14 +133,19 @@ class CameraKeeper:
         self._report(StateChange(self.camera, state, error))
 
     def _abandon(self, session: CameraSession, thread: threading.Thread, silent_s: float) -> None:
-        self._abandoned = [known for known in self._abandoned if known.is_alive()] + [thread]
+        self._abandoned.append(thread)
         self._session = None
         session.stop()
         # The stuck thread may still count into its own stats: its successor goes on from a copy.
         self.stats = replace(self.stats, dropped=Counter(self.stats.dropped), picture_s=None, trouble=None)
         error = SourceError(f"the decoder or driver did not return for {silent_s:.0f} s", SourceFault.HUNG)
-        if len(self._abandoned) > MAX_ABANDONED or not self.stats.live:  # a file is not begun again
+        if self._hanging() > MAX_ABANDONED or not self.stats.live:  # a file is not begun again
             self._change(CameraState.FAILED, error)
         else:
             self._change(CameraState.OFFLINE, error)
             self.start()
+
+    def _hanging(self) -> int:
+        """How many abandoned threads have not come back yet."""
+        self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
+        return len(self._abandoned)

@@ -187,6 +187,10 @@ class PacketRing:
         """Say that no more packets will come, to who follows."""
         self._ended = True
 
+    def resume(self) -> None:
+        """Take that back."""
+        self._ended = False
+
     def append(self, info: StreamInfo, segment: int, packet: EncodedPacket, pts_s: float, time_s: float) -> None:
         """Keep one packet, in decoding order.
 

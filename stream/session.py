@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = 2  # windows of one camera that may be out of the ring's hands: one waiting, one being scored
 ROOM_POLL_S = 0.5  # a file that waits for room in its ring looks this often whether it is to stop
+KEY_GAPS = 3.0  # an idle camera is missed after so many of its longest gaps between key pictures
+PACKET_GAP_S = 1.0  # a longer gap between packets counts as this much: the process may have been stopped
 PACE_SLACK_S = 2.0  # a file whose stamps jump further than this is paced anew from there
 
 
@@ -54,7 +56,10 @@ class CameraState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """What a camera's thread needs of its configuration. `frame_size` is (width, height) in pixels."""
+    """What a camera's thread needs of its configuration. `frame_size` is (width, height) in pixels.
+
+    `stall_s` is how long an idle camera may send packets without a key picture, or longer if its usual ones are rarer.
+    """
 
     camera: str
     plan: WindowPlan
@@ -62,6 +67,7 @@ class SessionSettings:
     idle: IdleSettings = field(default_factory=IdleSettings)
     pace: Pace = Pace.REALTIME
     health: HealthSettings = field(default_factory=HealthSettings)
+    stall_s: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,9 @@ class CameraSession:
         self._gate = IdleGate(settings.idle)
         self._health = CameraHealth(settings.health)
         self._keys = 0  # key pictures so far
+        self._packet_s = 0.0  # monotonic arrival of the last packet
+        self._keyless_s = 0.0  # for how long packets have come since the last key picture
+        self._key_gap_s = 0.0  # the longest such time after which a picture still came
         self._times: StreamClock | None = None
         self._last_slot: tuple[int, int] | None = None  # (segment, slot) already in the ring
         self._pace_start: tuple[float, float] | None = None  # (raw, monotonic)
@@ -173,6 +182,7 @@ class CameraSession:
                 return
             source.open()
             self._stats.connections += 1
+            self._packet_s, self._keyless_s = self._clock.monotonic(), 0.0
             self._times.interrupt("the stream was opened")
             for item in source:
                 if self._stop.is_set():
@@ -210,8 +220,25 @@ class CameraSession:
             # By the order of decoding: else pictures that are told as changes of a later one come all at once.
             self._wait_for(raw_s if packet.dts is None else seconds(packet.dts, self._info.time_base))
         self._stats.packets += 1
+        self._miss_keys(source)
         stamp = times.foresee(raw_s, self._clock.time())
         self._packets.append(self._info, stamp.segment, packet, stamp.pts_s, stamp.time_s)
+
+    def _miss_keys(self, source: Source) -> None:
+        """An idle camera shows its key pictures only: when they stop coming, opening it again is all that brings one.
+
+        Raises SourceError then.
+        """
+        arrival_s = self._stats.touched_s
+        self._keyless_s += min(arrival_s - self._packet_s, PACKET_GAP_S)
+        self._packet_s = arrival_s
+        patience_s = max(self._settings.stall_s, KEY_GAPS * self._key_gap_s)
+        if source.live and source.keyframes_only and self._keyless_s > patience_s:
+            raise SourceError(
+                f"no key picture for {self._keyless_s:.0f} s, though packets come",
+                SourceFault.STALLED,
+                advice="let the camera send key frames at an even interval, or turn `idle` off for it",
+            )
 
     def _sample(self, picture: Picture, source: Source, times: StreamClock) -> None:
         """Most pictures end here, unconverted: only the grid's are written into the ring."""
@@ -221,6 +248,9 @@ class CameraSession:
         arrival_s = self._clock.monotonic()
         stats.pictures += 1
         self._keys += picture.is_key
+        self._key_gap_s = max(self._key_gap_s, self._keyless_s)
+        if picture.is_key:
+            self._keyless_s = 0.0
         idle = source.keyframes_only
         stamp = times.push(picture.pts_s, arrival_s, self._clock.time(), sparse=idle)
         if stamp is None:

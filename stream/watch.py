@@ -47,6 +47,7 @@ from stream.webrtc.door import Doors
 from stream.wiring import cameras as wiring
 from stream.wiring.bridges import make_bridges
 from stream.wiring.cameras import introduce, make_desk, watched
+from stream.wiring.scorers import remembers_pictures
 
 if TYPE_CHECKING:
     from stream.console.server import ConsoleServer
@@ -59,8 +60,8 @@ REMOVE_S = 3.0  # how long a camera's end is waited for while the others go on
 EXPLAIN_WAIT_S = 30.0  # for what is still to be said of files that are over
 BLOCKED_S = 60.0  # a loop that has not come round for so long is not alive
 
-# Sections that are read once, at the start.
-SHARED = ("scorer", "feed", "mqtt", "webhooks", "http", "console", "data", "engine")
+# Sections that are followed; all others are read once, at the start.
+FOLLOWED = {"cameras", "defaults"}
 # A camera's keys that its stream does not see: when only they change, it goes on.
 RULES = {"publish_token", "cleaning", "smoothing", "alerts", "definitions", "motion", "zones", "masks"}
 
@@ -87,6 +88,7 @@ class Watch:
     ) -> None:
         self._config = config
         self._sentences = sentences
+        self._remembers_pictures = remembers_pictures(config)  # so the scorer was made
         self._record = record
         self._file = file
         self._scorer = scorer
@@ -115,6 +117,7 @@ class Watch:
         self._board = Board()
         self._applying = asyncio.Lock()
         self._ending = Ending()
+        self._watching = False  # started, and not yet about to end
         self._over = False  # what is judged now comes too late to be told
         self._prune_at_s = self._came_round_s = self._clock.monotonic()
         self.alerts_told = 0
@@ -133,75 +136,75 @@ class Watch:
         `started` is told the addresses of the feed and of health, when they are open. Raises VigilError
         when something that is needed can't be opened; nothing is left behind then.
         """
-        config, clock, ending = self._config, self._clock, self._ending
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            stack.callback(asyncio.create_task(_when(stop, ending.begin)).cancel)
-            # Whatever may wait for a disk is not done on the loop, from the start: it has to hear of a signal.
-            feed = await asyncio.to_thread(
-                FeedPublisher, config.feed.bind, scores=config.feed.scores, keys=config.feed.keys
-            )
-            stack.callback(lambda: feed.close(ending.left_s(SENT_S)))
-            outbox_thread = stack.enter_context(ThreadPoolExecutor(1, "vigil-outbox"))
-            outbox = await self._loop.run_in_executor(
-                outbox_thread, Outbox, config.data.dir / "outbox.sqlite3", clock.time
-            )
-            stack.push_async_callback(lambda: asyncio.to_thread(outbox.close, ending.left_s(STORED_S)))
-            self._metrics.outbox_pending.set_function(lambda: outbox.pending)
-            serving: dict[str, Callable[[], None]] = {}
-            stack.push_async_callback(ending.close, SERVED_S, serving)
-            catch_up = await asyncio.to_thread(_open_catch_up, config, outbox, feed.run)
-            serving["catch-up"] = catch_up.close
-            feed.catch_up = catch_up.bound_endpoint
-            retention = config.data.retention
-            evidence = EvidenceWorker(
-                config.data.dir,
-                retention=Retention(config.data.dir, max_age_s=retention.age_s, max_bytes=retention.size_bytes),
-            )
-            serving["evidence"] = evidence.close
-            self._board.watch(watched(config).keys())
-            bridges = await asyncio.to_thread(make_bridges, config, outbox, self._board, self._metrics)
-            serving["bridges"] = bridges.close
-            record = await asyncio.to_thread(ResponseRecorder, self._record) if self._record else None
-            if record:
-                serving["recording"] = record.close
-            self._alerts = Alerts(
-                outbox=outbox,
-                outbox_thread=outbox_thread,
-                feed=feed,
-                evidence=evidence,
-                data=config.data.dir,
-                metrics=self._metrics,
-                clock=clock,
-                deadline=ending,
-                record=record,
-                explain=self._worker.explain,
-                kept=bridges.wake,
-            )
-            http_url = None
-            if config.http.bind is not None:
-                token = config.http.token.get_secret_value() if config.http.token else None
-                server = HealthServer(str(config.http.bind), self._metrics, self._ready, self._alive, token=token)
-                serving["health"] = server.close
-                http_url = server.url
-            await self._alerts.start()
-            if config.console.bind is not None:
-                serving["console"] = (await self._open_console(feed, outbox, bridges)).close
-            started(feed.bound_endpoint, http_url)
-            self._feed = feed
-            for name, camera_config in watched(config).items():
-                self._add(name, camera_config)
-            self._worker.start()
-            try:
-                for camera in self._cameras.values():
-                    camera.keeper.start()
-                await self._tick_until(stop, exit_at_end)
-            finally:
-                await self._shut_down(evidence)
-                self.alerts_told = self._alerts.told
-                self.failed = [
-                    str(camera.error) for camera in self._cameras.values() if camera.state is CameraState.FAILED
-                ]
+            async with self._applying:  # another configuration has to wait until there is something to change
+                await self._start(stack, stop, started)
+            await self._tick_until(stop, exit_at_end)
+
+    async def _start(
+        self, stack: AsyncExitStack, stop: asyncio.Event, started: Callable[[str, str | None], None]
+    ) -> None:
+        """Open all there is, in order; the stack closes it."""
+        config, clock, ending = self._config, self._clock, self._ending
+        stack.callback(asyncio.create_task(_when(stop, ending.begin)).cancel)
+        # Whatever may wait for a disk is not done on the loop, from the start: it has to hear of a signal.
+        feed = await asyncio.to_thread(
+            FeedPublisher, config.feed.bind, scores=config.feed.scores, keys=config.feed.keys
+        )
+        stack.callback(lambda: feed.close(ending.left_s(SENT_S)))
+        outbox_thread = stack.enter_context(ThreadPoolExecutor(1, "vigil-outbox"))
+        outbox = await self._loop.run_in_executor(outbox_thread, Outbox, config.data.dir / "outbox.sqlite3", clock.time)
+        stack.push_async_callback(lambda: asyncio.to_thread(outbox.close, ending.left_s(STORED_S)))
+        self._metrics.outbox_pending.set_function(lambda: outbox.pending)
+        serving: dict[str, Callable[[], None]] = {}
+        stack.push_async_callback(ending.close, SERVED_S, serving)
+        catch_up = await asyncio.to_thread(_open_catch_up, config, outbox, feed.run)
+        serving["catch-up"] = catch_up.close
+        feed.catch_up = catch_up.bound_endpoint
+        retention = config.data.retention
+        evidence = EvidenceWorker(
+            config.data.dir,
+            retention=Retention(config.data.dir, max_age_s=retention.age_s, max_bytes=retention.size_bytes),
+        )
+        serving["evidence"] = evidence.close
+        self._board.watch(watched(config).keys())
+        bridges = await asyncio.to_thread(make_bridges, config, outbox, self._board, self._metrics)
+        serving["bridges"] = bridges.close
+        record = await asyncio.to_thread(ResponseRecorder, self._record) if self._record else None
+        if record:
+            serving["recording"] = record.close
+        self._alerts = Alerts(
+            outbox=outbox,
+            outbox_thread=outbox_thread,
+            feed=feed,
+            evidence=evidence,
+            data=config.data.dir,
+            metrics=self._metrics,
+            clock=clock,
+            deadline=ending,
+            record=record,
+            explain=self._worker.explain,
+            kept=bridges.wake,
+        )
+        http_url = None
+        if config.http.bind is not None:
+            token = config.http.token.get_secret_value() if config.http.token else None
+            server = HealthServer(str(config.http.bind), self._metrics, self._ready, self._alive, token=token)
+            serving["health"] = server.close
+            http_url = server.url
+        await self._alerts.start()
+        if config.console.bind is not None:
+            serving["console"] = (await self._open_console(feed, outbox, bridges)).close
+        started(feed.bound_endpoint, http_url)
+        self._feed = feed
+        for name, camera_config in watched(config).items():
+            self._add(name, camera_config)
+        self._worker.start()
+        stack.push_async_callback(self._shut_down, evidence)
+        self._watching = True
+        for camera in self._cameras.values():
+            camera.keeper.start()
 
     @property
     def windows(self) -> str:
@@ -214,19 +217,22 @@ class Watch:
     async def apply(self, config: WatchConfig) -> None:
         """Go on with another configuration: cameras come, go and change, and what did not change is not disturbed.
 
-        Raises UsageError, and changes nothing, for a source that makes no sense. What all cameras share needs a
-        restart; the log says so.
+        While `run` starts this waits; before it and once its end has begun nothing is done. Raises UsageError, and
+        changes nothing, for a source that makes no sense. What all cameras share needs a restart; the log says so.
         """
         async with self._applying:
-            await self._apply(config)
+            if self._watching:
+                await self._apply(config)
 
     async def _apply(self, config: WatchConfig) -> None:
         wanted = watched(config)
         for camera in wanted.values():
             self._make_source(camera)
-        for name in SHARED:
-            if getattr(config, name) != getattr(self._config, name):
+        for name, section in config:
+            if name not in FOLLOWED and section != getattr(self._config, name):
                 log.warning("a change of `%s` takes effect after a restart only", name)
+        if self._sentences and remembers_pictures(config) and not self._remembers_pictures:
+            log.warning("`cleaning.memory: pictures` knows windows without a sentence after a restart only")
         self._config = config
         for name in self._cameras.keys() - wanted.keys():
             await self._remove(name)
@@ -263,15 +269,15 @@ class Watch:
         return camera
 
     def _introduce(self, name: str, config: CameraConfig) -> None:
-        self._worker.tell(lambda scorer: introduce(scorer, name, config))
+        self._worker.tell(lambda scorer: introduce(scorer, name, config), name)
 
     async def _remove(self, name: str) -> None:
         camera = self._cameras.pop(name)
         camera.keeper.stop()
         self._batcher.forget(name)
-        self._worker.tell(lambda scorer: scorer.forget(name))
+        self._worker.tell(lambda scorer: scorer.forget(name), name)
         if not await asyncio.to_thread(camera.keeper.join, REMOVE_S):
-            log.warning("its thread did not come back from native code", extra={"camera": name})
+            log.warning("its thread does not end: it is left behind", extra={"camera": name})
         camera.desk.packets.end()
         await self._alerts.finish(camera.desk, EndReason.RECONFIGURED)
         await self._alerts.tell(camera.last_fault_alert(EndReason.RECONFIGURED))
@@ -317,6 +323,9 @@ class Watch:
                 await self._alerts.tell(camera.fault_alert())
                 if camera.keeper.stats.live:  # a file's time is not the time of day
                     await self._alerts.tick(camera.desk)
+                if camera.finished and not camera.keeper.done:  # given up, and tried again after all
+                    camera.desk.packets.resume()
+                    camera.finished = False
                 if camera.keeper.done and not camera.finished and self._settled(camera.name):
                     failed = camera.keeper.state is CameraState.FAILED
                     reason = EndReason.CAMERA_LOST if failed else EndReason.SOURCE_ENDED
@@ -347,6 +356,7 @@ class Watch:
         """Stop capturing, score no more, finish the clips, tell the ends: in that order, and each in its time."""
         ending = self._ending
         ending.begin()
+        self._watching = False
         self._supervisor.stopping()
         cameras = list(self._cameras.values())
         for camera in cameras:
@@ -354,7 +364,7 @@ class Watch:
         self._batcher.close()
         for camera in cameras:
             if not await asyncio.to_thread(camera.keeper.join, ending.left_s(CAPTURED_S)):
-                log.warning("its thread did not come back from native code", extra={"camera": camera.name})
+                log.warning("its thread does not end: it is left behind", extra={"camera": camera.name})
         if not await asyncio.to_thread(self._worker.join, ending.left_s(CAPTURED_S)):
             log.warning("the scorer did not come back: it is left behind")
         self._over = True
@@ -365,6 +375,8 @@ class Watch:
         await asyncio.to_thread(evidence.close, ending.left_s(CLIPS_S))
         await self._alerts.close()
         self._count_windows()
+        self.alerts_told = self._alerts.told
+        self.failed = [str(camera.error) for camera in self._cameras.values() if camera.state is CameraState.FAILED]
 
     def _deliver(self, judged: Judged, took_s: float) -> None:
         """On the scorer's thread: have the loop deal with what was judged, and wait for it."""

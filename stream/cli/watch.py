@@ -112,8 +112,10 @@ def watch(
 ) -> int:
     """Run until a signal, the time or the end. A signal ends the process within seconds, a second one at once.
 
-    When `file` changes, or at SIGHUP, it is read again; one that does not hold changes nothing.
+    When `file` changes, or at SIGHUP, it is read again; one that does not hold changes nothing. SIGHUP ends nothing.
     """
+    hung_up: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: hung_up.append(number))  # loading a scorer may take minutes
     # Heavy imports: `vigil --help` and `vigil listen` do without them.
     import cv2
 
@@ -142,23 +144,31 @@ def watch(
             loop.add_signal_handler(number, on_signal)
         if lasting_s is not None:
             loop.call_later(lasting_s, stop.set)
+        asked = asyncio.Event()  # to read the file again
+        on_hang_up = asked.set if file else _say_nothing_to_read
+        loop.add_signal_handler(signal.SIGHUP, on_hang_up)
+        if hung_up:
+            on_hang_up()
         running = Watch(config, scorer, sentences=sentences, record=record, file=file, supervisor=supervisor)
-        following = asyncio.create_task(_follow(file, running, supervisor)) if file else None
+        following: list[asyncio.Task[None]] = []
 
         def started(feed: str, http: str | None) -> None:
             _say_where(feed, http)
             supervisor.ready()
+            if file:
+                following.append(asyncio.create_task(_follow(file, asked, running, supervisor)))
 
         try:
             await running.run(stop, exit_at_end=exit_at_end, started=started)
         finally:
-            if following is not None:
-                following.cancel()
+            for task in following:
+                task.cancel()
         return running
 
     try:
         finished = asyncio.run(run())
     finally:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the loop gave it back its usual meaning
         scorer.close()
     log.info(
         "stopped after %d alert messages; %s; evidence and outbox are in %s",
@@ -171,10 +181,8 @@ def watch(
     return 0
 
 
-async def _follow(file: ConfigFile, running: Watch, supervisor: Supervisor) -> None:
-    """Apply what the file says whenever that changes, and at each SIGHUP."""
-    asked = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+async def _follow(file: ConfigFile, asked: asyncio.Event, running: Watch, supervisor: Supervisor) -> None:
+    """Apply what the file says whenever that changes, and when it is asked for."""
     disk = SideThread("vigil-config")
     try:
         while True:
@@ -194,10 +202,16 @@ async def _reload(file: ConfigFile, disk: SideThread, running: Watch, supervisor
         await running.apply(await disk.do(file.load))
     except (UsageError, RuntimeFault) as error:
         log.error("the configuration stays as it is: %s", error)
+    except Exception:  # the next one may do better
+        log.exception("the configuration could not be followed")
     else:
         log.info("the configuration was read again")
     finally:
         supervisor.ready()
+
+
+def _say_nothing_to_read() -> None:
+    log.info("SIGHUP: there is no configuration file to read again; SIGTERM stops")
 
 
 def _say_where(feed: str, http: str | None) -> None:

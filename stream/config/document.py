@@ -36,7 +36,10 @@ INTRODUCTION = f"""\
 
 # Configuration
 
-`vigil watch -c FILE` reads one YAML file. It is read and checked once, at the start; nothing in it runs a command.
+`vigil watch -c FILE` reads one YAML file, and follows it: when it says something else, within 2 s, and at SIGHUP, it is
+read and checked again. Cameras come, go and change then, and those that did not change go on undisturbed. A change of a
+section other than `cameras` and `defaults` takes effect after a restart only, which the log tells. A file that does not
+hold changes nothing, and nothing in it runs a command.
 
 ```yaml
 {EXAMPLE}```

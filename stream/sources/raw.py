@@ -79,7 +79,7 @@ class RawSource(ABC):
                 encoder = None if self._closed else self._start()
                 self._encoder = encoder
                 if encoder is None or self._closed:
-                    raise SourceError(f"{self}: closed while it was opened", SourceFault.LOST)
+                    raise self._closed_early()
             except BaseException:
                 self._dispose()
                 raise
@@ -118,6 +118,9 @@ class RawSource(ABC):
                 self._dispose()
             finally:
                 self._native.release()
+
+    def _closed_early(self) -> SourceError:
+        return SourceError(f"{self}: closed while it was opened", SourceFault.LOST)
 
     def _dispose(self) -> None:
         self._stop()

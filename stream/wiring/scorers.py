@@ -123,8 +123,12 @@ def with_cleaning(scorer: Scorer, config: WatchConfig) -> tuple[Scorer, TextEnco
         return scorer, None
     log.info("cleaning with CLIP's %s, %s", config.clip.model, config.clip.weights)
     sentences = RememberingEncoder(aligner)
-    every_window = any(each.cleaning.memory == "pictures" for each in (config.defaults, *config.cameras.values()))
-    return aligned(scorer, aligner, sentences, every_window=every_window), sentences
+    return aligned(scorer, aligner, sentences, every_window=remembers_pictures(config)), sentences
+
+
+def remembers_pictures(config: WatchConfig) -> bool:
+    """Whether some camera's cleaning wants vectors of windows without a sentence too: `with_cleaning` sees to that."""
+    return any(each.cleaning.memory == "pictures" for each in (config.defaults, *config.cameras.values()))
 
 
 def make_aligner(config: ClipConfig) -> Aligner:

@@ -6,6 +6,7 @@ size, so that edges come out smooth. Knows nothing of time and of what moves.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -24,6 +25,7 @@ LAMPS_XZ = ((-7.6, 17.4), (6.8, 17.4))
 LAMP_HEIGHT_M = 5.0
 
 LIGHT_FULL = 160  # what the light map says where night is as bright as day
+_BAND_ROWS = 32  # of the picture: drawn at a time
 _FINE = 2  # drawn this much larger, then averaged
 
 
@@ -35,23 +37,35 @@ class Backdrop:
     light: Image | None
 
 
-def render_backdrop(camera: Camera, seed: int, *, night: bool) -> Backdrop:
-    rng = np.random.default_rng([seed, 0xBAC])
-    dx, dy, dz = (axis.astype(np.float32) for axis in camera.rays(_FINE))
-    with np.errstate(divide="ignore"):
-        to_ground = np.where(dy < 0, HEIGHT_M / np.maximum(-dy, 1e-6), np.inf)
-        to_wall = WALL_M / np.maximum(dz, 1e-3)
-    is_ground = to_ground < to_wall
-    distance = np.where(is_ground, to_ground, to_wall).astype(np.float32)
-    x, z = dx * distance, dz * distance
-    y = np.where(is_ground, 0, HEIGHT_M + dy * distance).astype(np.float32)
+def render_backdrop(camera: Camera, seed: int, *, night: bool, go_on: Callable[[], None] = lambda: None) -> Backdrop:
+    """`go_on` is called before each band, and may raise: a large picture takes a second, or many on a busy machine."""
+    rays = [axis.astype(np.float32) for axis in camera.rays(_FINE)]
+    vignette = _vignette(*rays[0].shape)
+    images, lights = [], []
+    for top in range(0, camera.height, _BAND_ROWS):
+        go_on()
+        band = slice(top * _FINE, (top + _BAND_ROWS) * _FINE)
+        dx, dy, dz = (axis[band] for axis in rays)
+        size = (camera.width, len(dx) // _FINE)
+        with np.errstate(divide="ignore"):
+            to_ground = np.where(dy < 0, HEIGHT_M / np.maximum(-dy, 1e-6), np.inf)
+            to_wall = WALL_M / np.maximum(dz, 1e-3)
+        is_ground = to_ground < to_wall
+        distance = np.where(is_ground, to_ground, to_wall).astype(np.float32)
+        x, z = dx * distance, dz * distance
+        y = np.where(is_ground, 0, HEIGHT_M + dy * distance).astype(np.float32)
 
-    image = np.where(is_ground[..., None], _ground(x, z, rng), _row_of_houses(x, y, rng)).astype(np.float32)
-    image *= _vignette(image.shape[0], image.shape[1])[..., None]
-    size = (camera.width, camera.height)
-    shrunk = cv2.resize(np.clip(image, 0, 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA)
-    light = cv2.resize(_night_light(x, y, z, is_ground), size, interpolation=cv2.INTER_AREA) if night else None
-    return Backdrop(np.asarray(shrunk, np.uint8), None if light is None else np.asarray(light, np.uint8))
+        rng = np.random.default_rng([seed, 0xBAC])  # the same patterns for each band
+        image = np.where(is_ground[..., None], _ground(x, z, rng), _row_of_houses(x, y, rng)).astype(np.float32)
+        image *= vignette[band][..., None]
+        images.append(cv2.resize(np.clip(image, 0, 255).astype(np.uint8), size, interpolation=cv2.INTER_AREA))
+        if night:
+            lights.append(cv2.resize(_night_light(x, y, z, is_ground), size, interpolation=cv2.INTER_AREA))
+    return Backdrop(_whole(images), _whole(lights) if night else None)
+
+
+def _whole(bands: Sequence[NDArray[np.generic]]) -> Image:
+    return np.concatenate([np.asarray(band, np.uint8) for band in bands])
 
 
 def _ground(x: Plane, z: Plane, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -34,12 +35,15 @@ _FURNITURE: tuple[Actor, ...] = (
 
 
 class Scene:
-    """The scene of one set of options; it keeps nothing from frame to frame. Making it takes about a second."""
+    """The scene of one set of options; it keeps nothing from frame to frame.
 
-    def __init__(self, options: SceneOptions) -> None:
+    Making it takes about a second; `go_on` is called now and then meanwhile, and may raise.
+    """
+
+    def __init__(self, options: SceneOptions, go_on: Callable[[], None] = lambda: None) -> None:
         self.options = options
         self.camera = Camera(options.width, options.height)
-        self._backdrop = render_backdrop(self.camera, options.seed, night=options.night)
+        self._backdrop = render_backdrop(self.camera, options.seed, night=options.night, go_on=go_on)
         rng = np.random.default_rng((options.seed, 0x401))
         self._drift_phase = rng.uniform(0, 2 * math.pi, 2)
         shape = (options.height + _NOISE_PLAY_PX, options.width + _NOISE_PLAY_PX)

@@ -29,8 +29,13 @@ class SyntheticSource(RawSource):
         return f"SyntheticSource({self._url!r})"
 
     def _start(self) -> PacketEncoder:
-        self._scene = Scene(self.options)
+        self._scene = Scene(self.options, self._go_on)
         return PacketEncoder(self.options.width, self.options.height, self.options.fps)
+
+    def _go_on(self) -> None:
+        """Raises SourceError when it was closed meanwhile."""
+        if self._closed:
+            raise self._closed_early()
 
     def _shoot(self) -> Shot | None:
         time_s = self._index / self.options.fps

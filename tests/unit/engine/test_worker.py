@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from engine.batcher import MicroBatcher
+from engine.replies import LONGEST_SENTENCE
 from engine.scorer import Explanation, Request, Scorer
 from engine.scripted import ScriptedLanguageScorer
-from engine.types import Definition, Judgement, ModelInfo, Window
+from engine.types import Box, Definition, Judgement, ModelInfo, Window
 from engine.worker import Judged, ScoringWorker, judge
 from tests.unit.engine.frames import window
 
@@ -72,6 +73,20 @@ def test_numpy_scores_and_broken_characters_become_what_can_be_told() -> None:
     said, unknown = judge(scorer, [window(0), window(1)])
     assert (type(said.score), said.score, said.text) == (float, 0.25, "half ?")
     assert unknown == Judgement(None)
+
+
+def test_what_a_scorer_says_is_one_printable_line_wherever_it_stands() -> None:
+    nasty = "a\x9b31m man\nruns \u202eaway"
+    further = {"theft": Judgement(0.1, text=nasty)}
+    answer = Judgement(0.5, text=nasty, boxes=(Box(0, 0, 1, 1, nasty),), reason=nasty, further=further)
+    (said,) = judge(FunctionScorer(lambda _windows: [answer]), [window(0)])
+    texts = [said.text, said.reason, said.boxes[0].label, said.further["theft"].text]
+    assert texts == ["a 31m man runs away"] * 4
+    (failed,) = judge(FunctionScorer(lambda _windows: [][nasty]), [window(0)])  # type: ignore[call-overload]
+    assert failed.reason.isprintable()
+    (long,) = judge(FunctionScorer(lambda _windows: [Judgement(0.5, text="word " * 1000)]), [window(0)])
+    assert long.text is not None
+    assert len(long.text) <= LONGEST_SENTENCE
 
 
 class Harness:
@@ -183,6 +198,26 @@ def test_a_process_that_was_stopped_for_a_while_does_not_blame_its_scorer() -> N
     assert len(harness.worker.give_up_hung()) == 1
     let_go.set()
     harness.stop()
+
+
+def test_a_camera_that_the_scorer_could_not_be_told_of_is_unknown_until_it_can() -> None:
+    def refuse(_scorer: object) -> None:
+        raise ValueError("no such prompt")
+
+    harness = Harness(FunctionScorer(lambda windows: [Judgement(0.5) for _ in windows]))
+    harness.worker.tell(refuse, "front")
+    harness.batcher.offer(window(0))
+    harness.batcher.offer(window(0, camera="back"))
+    for _ in range(2):
+        assert harness.arrived.acquire(timeout=5)
+    harness.worker.tell(lambda _scorer: None, "front")
+    harness.batcher.offer(window(1))
+    assert harness.arrived.acquire(timeout=5)
+    harness.stop()
+    scores = {(w.camera, w.index): j.score for w, j in harness.delivered}
+    assert scores == {("front", 0): None, ("back", 0): 0.5, ("front", 1): 0.5}
+    (reason,) = [j.reason for _, j in harness.delivered if j.reason]
+    assert reason == "the scorer could not be told of this camera: ValueError: no such prompt"
 
 
 def test_what_the_scorer_is_told_counts_as_hung_when_it_does_not_come_back() -> None:

@@ -115,6 +115,22 @@ def test_a_status_says_since_when_and_why(camera: Camera, clock: ManualClock, en
     assert value(metrics, "vigil_source_up") == 0
 
 
+def test_a_camera_that_is_tried_again_in_vain_is_down_since_it_left_live(
+    camera: Camera, clock: ManualClock, enter: Callable[..., Metrics]
+) -> None:
+    enter((CameraState.LIVE, None))
+    clock.advance(60)
+    left_s = clock.time()
+    lost = SourceError("broke off", SourceFault.LOST)
+    retry = [(CameraState.CONNECTING, None), (CameraState.OFFLINE, REFUSED)]
+    for state, error in [(CameraState.STALLED, STALLED), (CameraState.OFFLINE, lost), *retry, *retry]:
+        enter((state, error))
+        assert camera.status(0, "E").since == left_s
+        clock.advance(20)
+    enter(retry[0], (CameraState.LIVE, None))
+    assert camera.status(0, "E").since == clock.time()
+
+
 def fault_metric(metrics: Metrics) -> dict[str, float]:
     lines = metrics.exposition().decode().splitlines()
     found = [line.split('fault="')[1].split('"} ') for line in lines if line.startswith("vigil_camera_fault{")]

@@ -141,8 +141,34 @@ def test_a_camera_whose_attempts_all_hang_is_given_up_after_a_bounded_number() -
         kept.pass_time(OPEN_S + GRACE_S + 1)
     assert tried == MAX_ABANDONED + 1
     assert kept.keeper.state is CameraState.FAILED
+    kept.pass_time(60)
+    assert not sources[-1].entered.is_set()
+    sources[0].let_go.set()
+    assert sources[0].returned.wait(5)
+
+    def tried_again() -> bool:  # its thread may take a moment to be over
+        kept.keeper.tick()
+        return sources[-1].entered.is_set()
+
+    assert wait_until(tried_again)
+    assert not kept.keeper.done
+    kept.keeper.stop()
     for source in sources:
         source.let_go.set()
+    assert kept.keeper.join(5)
+
+
+def test_a_camera_that_is_stopped_is_not_begun_again_however_long_its_source_hangs() -> None:
+    stuck, other = StuckSource(), StuckSource()
+    kept = Kept([stuck, other])
+    kept.keeper.start()
+    assert stuck.entered.wait(5)
+    kept.keeper.stop()
+    kept.pass_time(OPEN_S + GRACE_S + 1)
+    assert kept.faults() == []
+    assert not other.entered.is_set()
+    stuck.let_go.set()
+    assert kept.keeper.join(5)
 
 
 @pytest.mark.parametrize("silent_s", [4.0, 6.0])

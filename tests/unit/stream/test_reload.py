@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,18 @@ from engine.errors import ConfigError, RuntimeFault, SourceError, SourceFault, U
 from engine.scorer import Explanation
 from engine.scripted import ScriptedLanguageScorer, ScriptedScorer
 from engine.types import Definition, Judgement, Window
+from stream import watch as watch_module
 from stream.config import CameraConfig, WatchConfig, from_mapping
 from stream.config.change import with_definitions
 from stream.config.models import DefinitionConfig
 from stream.feed.messages import AlertMessage
+from stream.feed.server import CatchUpServer
 from stream.reload import ConfigFile
 from stream.sources.base import Source
 from stream.sources.scripted import ScriptedSource
-from stream.watch import Watch
+from stream.watch import FOLLOWED, Watch
 from stream.wiring.cameras import make_source
+from tests.unit.engine.sentences import WordEncoder
 from tests.unit.stream.heard import Heard
 from tests.unit.stream.test_session import INFO
 
@@ -77,6 +81,11 @@ def scored(heard: Heard, camera: str) -> list[int]:
     return [score.index for score in heard.scores if score.camera == camera]
 
 
+def reading() -> list[str]:
+    """The threads that read cameras."""
+    return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("vigil-camera-"))
+
+
 def alerts(heard: Heard, camera: str) -> list[AlertMessage]:
     return [alert for alert in heard.alerts if alert.camera == camera]
 
@@ -95,6 +104,45 @@ def test_cameras_come_and_go_and_the_others_lose_no_window(tmp_path: Path) -> No
     heard = watched(watch, play)
     places = scored(heard, "front")
     assert places == list(range(places[0], places[0] + len(places)))
+
+
+def test_what_is_changed_while_all_is_being_opened_holds_and_no_camera_is_opened_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, go_on = threading.Event(), threading.Event()
+
+    def slow_catch_up(*arguments: Any) -> CatchUpServer:
+        opening.set()
+        assert go_on.wait(PATIENCE_S)
+        return open_catch_up(*arguments)
+
+    open_catch_up = watch_module._open_catch_up
+    monkeypatch.setattr(watch_module, "_open_catch_up", slow_catch_up)
+    front, back = {"source": SCENE.format(1)}, {"source": SCENE.format(2)}
+    watch = Watch(config(tmp_path, {"front": front, "gone": back}), ScriptedScorer(lambda _window: 0.1))
+
+    async def play(heard: Heard) -> None:
+        await until(opening.is_set)
+        changing = asyncio.create_task(watch.apply(config(tmp_path, {"front": front, "new": back})))
+        await asyncio.sleep(0)  # it is under way
+        go_on.set()
+        await asyncio.wait_for(changing, PATIENCE_S)
+        await until(lambda: len(scored(heard, "front")) > 2 and len(scored(heard, "new")) > 2)
+        await until(lambda: reading() == ["vigil-camera-front", "vigil-camera-new"])
+
+    watched(watch, play)
+
+
+def test_what_is_changed_when_the_end_has_begun_changes_nothing(tmp_path: Path) -> None:
+    front, back = {"source": SCENE.format(1)}, {"source": SCENE.format(2)}
+    watch = Watch(config(tmp_path, {"front": front}), ScriptedScorer(lambda _window: 0.1))
+
+    async def play(heard: Heard) -> None:
+        await until(lambda: len(scored(heard, "front")) > 0)
+
+    watched(watch, play)
+    asyncio.run(watch.apply(config(tmp_path, {"front": front, "late": back})))
+    assert list(watch._cameras) == ["front"]
 
 
 def test_new_thresholds_hold_at_once_and_end_what_was_open_by_the_old_ones(tmp_path: Path) -> None:
@@ -164,6 +212,53 @@ def test_a_configuration_with_a_source_that_makes_no_sense_changes_nothing(tmp_p
             await watch.apply(config(tmp_path, {"bad": {"source": "bad.mp4"}}))
         before = len(scored(heard, "front"))
         await until(lambda: len(scored(heard, "front")) > before + 2)
+
+    watched(watch, play)
+
+
+# One change of each section that is not followed.
+OTHER: dict[str, Any] = {
+    "scorer": {"kind": "motion"},
+    "clip": {"weights": "off"},
+    "feed": {"bind": "tcp://127.0.0.1:5999"},
+    "mqtt": {"url": "mqtt://127.0.0.1"},
+    "webhooks": [{"name": "hook", "url": "https://hooks.example.org/", "secret": "s" * 32}],
+    "http": {"bind": "127.0.0.1:5998"},
+    "console": {"bind": "127.0.0.1:5997"},
+    "data": {"dir": "elsewhere"},
+    "engine": {"staleness": "3s"},
+}
+
+
+def test_a_change_of_each_section_is_followed_or_told_to_need_a_restart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert OTHER.keys() | FOLLOWED == WatchConfig.model_fields.keys()
+    front = {"front": {"source": SCENE.format(1)}}
+    began = config(tmp_path, front)
+    watch = Watch(began, ScriptedScorer(lambda _window: 0.1))
+
+    async def play(heard: Heard) -> None:
+        await until(lambda: len(scored(heard, "front")) > 0)
+        for name in OTHER:
+            caplog.clear()
+            await watch.apply(began.model_copy(update={name: getattr(from_mapping(OTHER), name)}))
+            assert caplog.messages == [f"a change of `{name}` takes effect after a restart only"]
+            await watch.apply(began)
+
+    watched(watch, play)
+
+
+def test_a_memory_of_pictures_that_is_turned_on_is_told_to_know_few_of_them_until_a_restart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    front = {"source": SCENE.format(1)}
+    watch = Watch(config(tmp_path, {"front": front}), ScriptedScorer(lambda _window: 0.1), sentences=WordEncoder())
+
+    async def play(heard: Heard) -> None:
+        await until(lambda: len(scored(heard, "front")) > 0)
+        await watch.apply(config(tmp_path, {"front": front | {"cleaning": {"memory": "pictures"}}}))
+        assert any("after a restart only" in line for line in caplog.messages)
 
     watched(watch, play)
 

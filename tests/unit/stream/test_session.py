@@ -318,6 +318,56 @@ def test_a_still_scene_is_watched_by_key_frames_at_the_floor_rate_and_wakes_on_c
     assert full == [0.9, 1.9, 25.9, 26.9]  # woken by the change, and scored as before
 
 
+class Keyless(FakeSource):
+    """A still scene with packets at 10 fps and a key picture every `gap_s`, whose key pictures end after `keys_s`."""
+
+    def __init__(self, gap_s: int, keys_s: float, length_s: int) -> None:
+        super().__init__([])
+        self.gap_s, self.keys_s, self.length_s = gap_s, keys_s, length_s
+
+    def __iter__(self) -> Iterator[Item]:
+        yield INFO
+        for n in range(10 * self.length_s):
+            self._on_item()
+            is_key = n % (10 * self.gap_s) == 0 and n / 10 < self.keys_s
+            yield EncodedPacket(b"p", n * 100, n * 100, 100, is_key)
+            if is_key or not self.keyframes_only:
+                yield Grey(n / 10, is_key=is_key)
+        raise SourceError("over", SourceFault.ENDED)
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "keys_s", "length_s", "fault"),
+    [
+        (1, 10, 60, SourceFault.STALLED),
+        (1, 60, 60, SourceFault.ENDED),
+        (20, 61, 110, SourceFault.ENDED),  # rare ones are awaited
+        (20, 61, 130, SourceFault.STALLED),
+        (20, 1, 30, SourceFault.ENDED),  # it can't be known yet how rare they are
+    ],
+)
+def test_an_idle_camera_whose_key_pictures_end_is_opened_again(
+    gap_s: int, keys_s: float, length_s: int, fault: SourceFault
+) -> None:
+    source = Keyless(gap_s, keys_s, length_s)
+    bench = Bench([source], idle=IdleSettings(enabled=True, after_s=10.0, floor_s=4.0))
+    source._on_item = bench.tick(0.1)
+    bench.run()
+    (failed,) = [change.error for change in bench.changes if change.error]
+    assert failed.fault is fault
+    if (gap_s, fault) == (1, SourceFault.STALLED):
+        assert bench.stats.packets < 140  # after the stall time: its last key picture is that of 9 s
+
+
+def test_a_process_that_was_stopped_misses_no_key_picture_of_an_idle_camera() -> None:
+    source = Keyless(1, 60, 40)
+    bench = Bench([source], idle=IdleSettings(enabled=True, after_s=2.0, floor_s=4.0))
+    passes, items = bench.tick(0.1), iter(range(1000))
+    source._on_item = lambda: bench.clock.advance(3600) if next(items) == 205 else passes()
+    bench.run()
+    assert [change.error.fault for change in bench.changes if change.error] == [SourceFault.ENDED]
+
+
 def test_a_scene_that_wakes_after_key_frames_closer_than_its_long_windows_need_is_scored_as_before() -> None:
     """All its pictures are key frames, so that more of them come while it is still than a window looks back at."""
     shown = [Grey(n / 8, level=100 if n < 112 else 180, is_key=True) for n in range(128)]

@@ -21,6 +21,7 @@ from engine.scorer import Explanation, Request, Scorer
 from engine.scripted import Answer, ScriptedLanguageScorer, ScriptedScorer
 from engine.types import Box, Definition, Image, Judgement, Window
 from stream import alerts as alerts_module
+from stream import keeper
 from stream import outbox as outbox_module
 from stream import watch as watch_module
 from stream.alerts import KEPT_S
@@ -36,11 +37,13 @@ from stream.outbox_file import OutboxFile
 from stream.responses import read_responses
 from stream.sources.base import Source
 from stream.sources.scripted import ScriptedSource
+from stream.sources.synthetic import SyntheticSource
 from stream.watch import Watch
 from stream.wiring.cameras import make_source
 from tests.unit.engine.frames import window
 from tests.unit.stream.feed import made
 from tests.unit.stream.heard import Heard
+from tests.unit.stream.test_keeper import StuckSource
 from tests.unit.stream.test_session import INFO
 
 PATIENCE_S = 20.0
@@ -199,6 +202,38 @@ def test_a_camera_that_stays_dead_is_an_alert_that_ends_with_the_watch(tmp_path:
     assert (end.id, end.end_reason) == (new.id, "shutdown")
     with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
         assert [kept.explanation for kept in outbox.since(0)] == [new.explanation, end.explanation]
+
+
+def test_a_camera_that_was_given_up_is_watched_again_when_what_hung_has_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "MAX_ABANDONED", 0)
+    monkeypatch.setattr(keeper, "GRACE_S", 0.2)
+    stuck, opened = StuckSource(), 0
+
+    def source(camera: CameraConfig) -> Source:
+        nonlocal opened
+        if "rtsp" not in camera.source.url:
+            return make_source(camera)
+        opened += 1  # the first is only looked at whether it makes sense
+        return stuck if opened == 2 else SyntheticSource(SCENE.format(3600))
+
+    cameras = {
+        "front": {"source": SCENE.format(3600), "pace": "realtime"},
+        "back": {"source": "rtsp://127.0.0.1:1/x", "pace": "realtime", "open_timeout": "200ms"},
+    }
+    running = Watch(config(tmp_path, cameras), ScriptedScorer(lambda _window: 0.1), make_source=source)
+
+    def watched_again(heard: Heard) -> bool:
+        camera = running._cameras.get("back")
+        if camera and camera.finished:
+            stuck.let_go.set()
+        return any(score.camera == "back" for score in heard.scores)
+
+    heard = watch_until(running, watched_again)
+    assert "failed" in [status.state for status in heard.statuses if status.camera == "back"]
+    assert any(score.camera == "back" for score in heard.scores)
+    assert not running._cameras["back"].desk.packets.ended
 
 
 def test_stopping_ends_open_events_with_their_clips_well_within_ten_seconds(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from engine.errors import UsageError
+from engine.errors import SourceError, UsageError
 from engine.types import Image
 from stream.sources.base import EncodedPacket, Picture, StreamInfo
-from stream.sources.synthetic import SyntheticSource
+from stream.sources.synthetic import SyntheticSource, backdrop
 
 
 def pictures(url: str, *, keyframes_only: bool = False) -> list[Picture]:
@@ -29,6 +31,22 @@ def test_picture_i_is_shown_at_exactly_i_over_fps(fps: float) -> None:
     shown = pictures(f"synthetic://?size=160x90&duration=3&fps={fps:g}")
     assert [picture.pts_s for picture in shown] == [i / fps for i in range(len(shown))]
     assert len(shown) == np.ceil(3 * fps)
+
+
+def test_one_that_is_closed_while_it_draws_its_street_draws_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, drawn = SyntheticSource("synthetic://?size=640x360"), 0
+    ground = backdrop._ground
+
+    def draw(*arguments: Any) -> Any:
+        nonlocal drawn
+        drawn += 1
+        source.close()
+        return ground(*arguments)
+
+    monkeypatch.setattr(backdrop, "_ground", draw)
+    with pytest.raises(SourceError, match="closed while it was opened"):
+        source.open()
+    assert drawn == 1
 
 
 def test_the_same_url_gives_the_same_pictures() -> None:
