@@ -84,6 +84,12 @@ class Catalogue:
                 self._db.execute("DELETE FROM events")
                 self._db.execute("UPDATE told SET epoch = ?, through = 0", (self._history.epoch,))
             kept = self._history.since(0, PAGE_ALERTS)
+            through = 0
+        if through < kept.first_seq - 1:  # something is forgotten already, of which events may be open still
+            with transaction(self._db):
+                for seq, data in self._history.open_events().alerts:
+                    if through < seq < kept.first_seq:
+                        self._file(seq, data)
         while kept.alerts:
             through = kept.alerts[-1][0]
             with transaction(self._db):
@@ -121,11 +127,13 @@ class Catalogue:
             self._db.execute("UPDATE said SET text = ? WHERE rowid = ?", (text, found[0]))
 
     def _forget_before(self, first_seq: int) -> None:
-        if self._db.execute("SELECT 1 FROM events WHERE seq < ? LIMIT 1", (first_seq,)).fetchone() is None:
+        """What the outbox has forgotten: it keeps events that are still open, however old."""
+        forgotten = "FROM events WHERE seq < ? AND NOT is_open"
+        if self._db.execute(f"SELECT 1 {forgotten} LIMIT 1", (first_seq,)).fetchone() is None:
             return
         with transaction(self._db):
-            self._db.execute("DELETE FROM said WHERE rowid IN (SELECT number FROM events WHERE seq < ?)", (first_seq,))
-            self._db.execute("DELETE FROM events WHERE seq < ?", (first_seq,))
+            self._db.execute(f"DELETE FROM said WHERE rowid IN (SELECT number {forgotten})", (first_seq,))
+            self._db.execute(f"DELETE {forgotten}", (first_seq,))
 
 
 def _conditions(wanted: Wanted) -> tuple[Sequence[str], Sequence[object]]:

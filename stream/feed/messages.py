@@ -111,7 +111,7 @@ class StatusMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema
 
     camera: str
     state: str  # connecting, live, stalled, offline, ended, ...
-    since: float  # when it came into this state with this fault
+    since: float  # when this began; of a camera that is not live, when it was last
     time: float  # when this was true
     fault: str | None = None  # docs/cameras.md has the codes
     message: str | None = None

@@ -150,6 +150,16 @@ def test_what_the_outbox_does_not_keep_is_not_found_any_more(bench: Bench) -> No
     assert bench.ids(words="ladder") == bench.ids() == ["B"]
 
 
+def test_an_event_that_is_still_open_is_found_however_old(bench: Bench) -> None:
+    bench.event("A", "x", end=False)
+    bench.event("B", "x")
+    bench.outbox.prune(max_age_s=1e9, max_bytes=1).result(10)
+    assert bench.ids(is_open=True) == ["A"]
+    bench.event("A", "x")
+    bench.outbox.prune(max_age_s=1e9, max_bytes=1).result(10)
+    assert bench.ids(is_open=True) == []
+
+
 def test_an_index_that_is_lost_is_made_again_and_one_of_another_outbox_as_well(tmp_path: Path) -> None:
     with closing(Bench(tmp_path)) as bench:
         bench.event("A", "x")
