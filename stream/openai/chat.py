@@ -68,14 +68,14 @@ class Chat:
                 raise NoLikelihoodsError("the server tells no likelihoods", server)
             at_once = asked.begins(server)
             tokens = 1 if at_once else SOUGHT_TOKENS
-            most = self._most.get(server, TOP_LOGPROBS)
+            asked.most = most = self._most.get(server, TOP_LOGPROBS)
             return weighing(self._model, talk.before, question, at_once=at_once, most_tokens=tokens, most=most)
 
         while True:
             try:
                 choice = await _choice(talk, body)
             except Rejected as rejection:
-                if self._is_too_many(asked.server, rejection):
+                if self._was_too_many(asked, rejection):
                     continue
                 if not asked.begun:
                     why = asked.obstacles.get(asked.server, rejection)
@@ -122,21 +122,24 @@ class Chat:
         if talk.route.server is why.server:
             self._weighing.lacks(why.server, why)
 
-    def _is_too_many(self, server: Server, rejection: Rejected) -> bool:
+    def _was_too_many(self, asked: _Asked, rejection: Rejected) -> bool:
         """Whether a server rejects only that so many likelihoods are wanted: then it is asked for fewer."""
-        limit = _LIMIT.search(rejection.message)
-        if not limit or not 2 <= int(limit[1]) < self._most.get(server, TOP_LOGPROBS):
+        found = _LIMIT.search(rejection.message)
+        limit = int(found[1]) if found else 0
+        if not 2 <= limit < asked.most:
             return False
-        self._most[server] = int(limit[1])
-        log.warning("%s tells likelihoods of %d tokens only, so scores are coarser", server.name, self._most[server])
+        if limit < self._most.get(asked.server, TOP_LOGPROBS):
+            self._most[asked.server] = limit
+            log.warning("%s tells likelihoods of %d tokens only, so scores are coarser", asked.server.name, limit)
         return True
 
 
 class _Asked:
-    """To whom a question was put last, and whether the reply was begun for the model."""
+    """To whom a question was put last, and how: whether the reply was begun, and how many likelihoods were wanted."""
 
     server: Server
     begun = False
+    most = 0
 
     def __init__(self, beginning: Skill) -> None:
         self._beginning = beginning

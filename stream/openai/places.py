@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-_PATIENT_SHARE = 4  # one in so many places, at most, is for what can wait
+_PATIENT_SHARE = 4  # one in so many places, at most, is for what is slow
 
 
 class Places:
-    """`count` places, each line served in order. What can wait has a place only where nobody else waits for one, and
-    only a part of all: it is slow, and would keep the others waiting. Used on one event loop only.
+    """`count` places, each line served in order. What can wait has one only where nobody else waits for it.
+
+    Used on one event loop only.
     """
 
     def __init__(self, count: int) -> None:
@@ -24,8 +25,13 @@ class Places:
     def place(self) -> AbstractAsyncContextManager[None]:
         return self._in(self._urgent)
 
+    def spare_place(self) -> AbstractAsyncContextManager[None]:
+        """For what can wait and is rare."""
+        return self._in(self._patient)
+
     @asynccontextmanager
     async def patient_place(self) -> AsyncIterator[None]:
+        """For what can wait and is slow: it has only a part of all places."""
         async with self._for_patient, self._in(self._patient):
             yield
 

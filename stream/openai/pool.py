@@ -18,6 +18,7 @@ ROUNDS = 3  # of all servers, for one request
 _SHARE = 0.95  # of the time that is left: a server that hangs is blamed for it before the time is over
 _LEAST = 1 / 3  # of the whole time: a request that has less left when its turn comes is not made
 _FAIR = 0.45  # of the whole time: a server that had less is not blamed for giving no answer
+_OVERLOAD = "overload: too little time was left when its turn came to be asked"
 
 Reply = TypeVar("Reply")
 Body = Callable[[Server], bytes]  # what to ask a server, or a ScorerError where that is nothing
@@ -50,7 +51,7 @@ class Pool:
             trial.add_done_callback(lambda _: self._trials.pop(server))
 
     async def _tried(self, server: Server, path: str, kind: type[Any], body: Body) -> None:
-        async with self.places.patient_place():
+        async with self.places.spare_place():
             with contextlib.suppress(ScorerError):
                 await server.ask(path, kind, body(server), _SHARE * self.time_s)
 
@@ -67,13 +68,16 @@ class Route:
     async def ask(self, path: str, kind: type[Reply], body: Body, deadline_s: float) -> Reply:
         """Raises ServerFault, at the latest at `deadline_s` of the monotonic clock, and whatever `body` does."""
         places = self._pool.places
+        had_place = False
         try:
             async with asyncio.timeout_at(deadline_s), places.patient_place() if self._patient else places.place():
-                if deadline_s - time.monotonic() < _LEAST * self._pool.time_s:
-                    raise ServerFault("overload: too little time was left when its turn came to be asked")
+                had_place = True
+                late = deadline_s - time.monotonic() < _LEAST * self._pool.time_s
+                if late and any(server.available for server in self._pool.servers):
+                    raise ServerFault(_OVERLOAD)
                 return await self._ask(path, kind, body, deadline_s)
         except TimeoutError:
-            raise ServerFault("no server answered in time") from None
+            raise ServerFault("no server answered in time" if had_place else _OVERLOAD) from None
 
     async def _ask(self, path: str, kind: type[Reply], body: Body, deadline_s: float) -> Reply:
         backoff = Backoff(self._rng)

@@ -70,6 +70,21 @@ def test_what_can_wait_waits_for_all_others_and_has_a_part_of_the_places() -> No
     asyncio.run(check())
 
 
+def test_what_is_rare_waits_for_all_others_and_for_no_part_of_the_places() -> None:
+    async def check() -> None:
+        places = Places(4)
+        people = People(places)
+        await people.come(*"aABC", "b", "D")
+        async with asyncio.TaskGroup() as group:
+            rare = group.create_task(places.spare_place().__aenter__())
+            assert await people.leave("A") == ["D"]
+            assert not rare.done()
+            assert await people.leave("B") == []
+            assert rare.done()
+
+    asyncio.run(check())
+
+
 def test_a_single_place_is_for_both() -> None:
     async def check() -> None:
         people = People(Places(1))
