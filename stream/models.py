@@ -9,8 +9,11 @@ from __future__ import annotations
 import errno
 import logging
 import re
+import shutil
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from engine.clip.weights import ClipWeights, hub_file, require_file
@@ -22,25 +25,24 @@ _HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w[\w./-]*))?
 
 _log = logging.getLogger(__name__)
 
+_MORE_SPACE = "free space there, or set HF_HOME to a folder with more"
 ANSWER_S = 5.0  # what the hub gets to answer in
 
 
-def find_model(model: str) -> Path:
+def find_model(model: str, *, fetch: bool = True) -> Path:
     """The folder with the files of `model`: a folder, or a hub id such as `OpenGVLab/InternVL2-8B@main`.
 
     What the hub's cache holds in full is used as it is, without asking the network whether there is something newer:
     a model changes only when another revision is asked for. The hub's own settings (HF_HOME, HF_TOKEN,
-    HF_HUB_OFFLINE) hold. Raises UsageError for what is neither, CheckpointError when files can't be had.
+    HF_HUB_OFFLINE) hold. Without `fetch` the network is left alone. Raises UsageError for what is neither,
+    CheckpointError when files can't be had.
     """
     folder = Path(model).expanduser()
     if model and folder.is_dir():
         return folder
     parsed = _HUB_ID.fullmatch(model)
     if not parsed:
-        raise UsageError(
-            f"{model!r} is no folder and no model of the Hugging Face hub",
-            advice="give a folder, or an id such as OpenGVLab/InternVL2-8B, if need be with @revision",
-        )
+        raise _neither(model)
     try:
         import huggingface_hub.errors
     except ModuleNotFoundError as error:
@@ -53,12 +55,19 @@ def find_model(model: str) -> Path:
         )
         if not missing_files(Path(cached)):
             return Path(cached)
+    except huggingface_hub.errors.HFValidationError as error:
+        raise _neither(model) from error
     except huggingface_hub.errors.LocalEntryNotFoundError:
         pass
+    if not fetch:
+        raise _not_cached(f"the model {model} is")
     _require_hub(model)
-    _log.info("fetching %s from the Hugging Face hub into %s", model, huggingface_hub.constants.HF_HUB_CACHE)
     try:
+        _require_space(model, repo, revision, _WANTED)
+        _log.info("fetching %s from the Hugging Face hub into %s", model, huggingface_hub.constants.HF_HUB_CACHE)
         fetched = Path(huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=_WANTED))
+    except CheckpointError:
+        raise
     except Exception as error:  # whichever of the hub's, its HTTP library's or the system's
         raise _explained(error, model) from error
     if missing := missing_files(fetched):
@@ -91,14 +100,15 @@ def find_clip(model: str, weights: str, *, fetch: bool = True) -> ClipWeights:
     if isinstance(cached, str):
         return ClipWeights(model, Path(cached), weights)
     if not fetch:
-        raise CheckpointError(
-            f"the weights {weights} of CLIP's {model} are not in the cache {huggingface_hub.constants.HF_HUB_CACHE}",
-            advice="they are fetched when watching starts; without a network copy the cache from another machine",
-        )
+        raise _not_cached(f"the weights {weights} of CLIP's {model} are")
     _require_hub(repo)
-    _log.info("fetching %s of %s from the Hugging Face hub into %s", name, repo, huggingface_hub.constants.HF_HUB_CACHE)
+    cache = huggingface_hub.constants.HF_HUB_CACHE
     try:
+        _require_space(repo, repo, None, [name])
+        _log.info("fetching %s of %s from the Hugging Face hub into %s", name, repo, cache)
         return ClipWeights(model, Path(huggingface_hub.hf_hub_download(repo, name)), weights)
+    except CheckpointError:
+        raise
     except Exception as error:  # whichever of the hub's, its HTTP library's or the system's
         raise _explained(error, repo) from error
 
@@ -117,8 +127,53 @@ def _require_hub(model: str) -> None:
         raise _explained(errors.LocalEntryNotFoundError(str(error)), model) from error
 
 
+def _require_space(model: str, repo: str, revision: str | None, wanted: Sequence[str]) -> None:
+    """Raises CheckpointError where the cache's disk has too little room for what is still to be fetched, and whatever
+    the hub's library does."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE)
+    blobs = cache / f"models--{repo.replace('/', '--')}" / "blobs"
+    files = huggingface_hub.model_info(repo, revision=revision, files_metadata=True).siblings or ()
+    needed = sum(
+        file.size or 0
+        for file in files
+        if any(fnmatch(file.rfilename, pattern) for pattern in wanted)
+        and not (blobs / str(file.lfs.sha256 if file.lfs else file.blob_id)).exists()
+    )
+    free = shutil.disk_usage(next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())).free
+    if needed > free:
+        raise CheckpointError(
+            f"the model {model} does not fit on the disk of {cache}: {needed / 1e9:.1f} GB are to be fetched, "
+            f"{free / 1e9:.1f} GB are free",
+            advice=_MORE_SPACE,
+        )
+
+
+def _neither(model: str) -> UsageError:
+    return UsageError(
+        f"{model!r} is no folder and no model of the Hugging Face hub",
+        advice="give a folder, or an id such as OpenGVLab/InternVL2-8B, if need be with @revision",
+    )
+
+
+def _not_cached(what: str) -> CheckpointError:
+    from huggingface_hub import constants
+
+    return CheckpointError(
+        f"{what} not in the cache {constants.HF_HUB_CACHE}",
+        advice="fetched when watching starts; without a network copy the cache from another machine",
+    )
+
+
 def _not_installed(error: ModuleNotFoundError) -> UsageError:
     return UsageError(f"{error.name} is not installed", advice="pip install -e '.[vlm]' in Vigil's folder")
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether the disk is. What fetches large files raises RuntimeError, with the system's words in it."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
 
 
 def _explained(error: Exception, model: str) -> CheckpointError:
@@ -141,9 +196,8 @@ def _explained(error: Exception, model: str) -> CheckpointError:
             what, advice = "has no weights as safetensors", "choose other weights"
         case errors.HfHubHTTPError():
             what, advice = f"can't be fetched: the hub answered {error.response.status_code}", "try again later"
-        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            what = f"does not fit on the disk of {constants.HF_HUB_CACHE}"
-            advice = "free space there, or set HF_HOME to a folder with more"
+        case _ if _is_full(error):
+            what, advice = f"does not fit on the disk of {constants.HF_HUB_CACHE}", _MORE_SPACE
         case _:
             what, advice = (
                 f"can't be fetched: {type(error).__name__}: {one_line(error)}",

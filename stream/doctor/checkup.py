@@ -30,7 +30,7 @@ def configuration(file: Path, overrides: Mapping[str, Any]) -> tuple[WatchConfig
 
 
 def scorer_looks(config: WatchConfig) -> list[Look]:
-    """What a scorer needs that is not on this machine."""
+    """What a scorer needs, and whether its judgements are cleaned."""
     clip = config.clip
     cleaning = Look("cleaning", lambda: software.cleaning(clip.model, clip.weights), software.TORCH_LIMIT_S + LIMIT_S)
     match config.scorer:
@@ -38,8 +38,8 @@ def scorer_looks(config: WatchConfig) -> list[Look]:
             return [Look("scorer", lambda: servers.servers(wanted), LIMIT_S), cleaning]
         case InternVL2ScorerConfig(model=model):
             return [Look("model", lambda: software.checkpoint(model), LIMIT_S), cleaning]
-        case _:
-            return []
+        case other:
+            return [Look("cleaning", lambda: software.no_cleaning(other.kind), LIMIT_S)]
 
 
 def machine_looks(config: WatchConfig) -> list[Look]:

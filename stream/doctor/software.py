@@ -15,11 +15,12 @@ from pathlib import Path
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, UsageError
 from engine.internvl2.config import read_config
 from engine.internvl2.files import missing_files
 from stream.doctor.asking import ask
 from stream.doctor.findings import Finding, ok, problem, warning
+from stream.models import find_model
 from stream.sources.encode import PacketEncoder
 from stream.sources.pyav_errors import Foreign
 
@@ -139,10 +140,16 @@ def gpu(*, needed: bool) -> Iterator[Finding]:
 
 def checkpoint(model: str) -> Iterator[Finding]:
     """Whether a scorer's model can be read, as far as its small files tell. Fetches nothing."""
-    folder = Path(model).expanduser()
+    folder, where = Path(model).expanduser(), ""
     if not folder.exists():
-        yield ok("model", f"{model} is no folder here: it is looked for on the hub when watching starts", model=model)
-        return
+        try:
+            folder, where = find_model(model, fetch=False), f"{model}, from the hub's cache in "
+        except UsageError as error:
+            yield problem("model", error.message, error.advice, model=model)
+            return
+        except CheckpointError as error:
+            yield ok("model", error.message, error.advice, model=model)
+            return
     try:
         config = read_config(folder)
         if missing := missing_files(folder):
@@ -150,7 +157,7 @@ def checkpoint(model: str) -> Iterator[Finding]:
     except CheckpointError as error:
         yield problem("model", error.message, error.advice, model=model)
     else:
-        yield ok("model", f"{folder}: {config.language.value}, its weights are not looked at here", model=model)
+        yield ok("model", f"{where}{folder}: {config.language.value}, its weights are not looked at here", model=model)
 
 
 def cleaning(model: str, weights: str) -> Iterator[Finding]:
@@ -168,9 +175,13 @@ def cleaning(model: str, weights: str) -> Iterator[Finding]:
         json.loads(said.splitlines()[-1]) if said else (None, "open_clip does not load", "install it anew")
     )
     if path is None:
-        yield warning("cleaning", f"not ready: {why}", advice, model=model)
+        yield warning("cleaning", f"off: {why}", advice, model=model)
     else:
         yield ok("cleaning", f"CLIP's {model} with {path}", model=model, weights=path)
+
+
+def no_cleaning(scorer: str) -> Iterator[Finding]:
+    yield ok("cleaning", f"off, as the scorer {scorer} understands no words")
 
 
 def extras() -> Iterator[Finding]:

@@ -52,6 +52,6 @@ class Breaker:
         return rest_s
 
     def gave_up(self, *, trial: bool) -> None:
-        """Nobody waited for the answer: that says nothing of the server."""
+        """Nobody waited for the answer, or not long enough: that says nothing of the server."""
         if trial:
             self._trying = False

@@ -1,13 +1,14 @@
 """Asks about windows: their scores, what happens in them, and where. Knows no thread and no camera.
 
 What is asked, and how a score is had from the answers, is as in the `internvl2` scorer. A window is one request for
-each question and definition. The first one goes ahead: the others begin alike, and the server then remembers how. What
-fails makes its window unknown, and no other.
+each question and definition. One goes ahead: the others begin alike, and the server then remembers how. What fails
+makes its window unknown, and no other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -67,11 +68,12 @@ class Judging:
         self._chat = chat
         self._settings = settings
         self._task = prompt_text("task")
+        self._windows = asyncio.Semaphore(settings.concurrency)  # one that was begun is done before others begin
         self._weighed_by = lru_cache(KEPT_QUESTIONS)(self._make_weighed)
 
     @property
     def scoring(self) -> Scoring:
-        """As it is done, which is not as it is wanted where the servers tell no likelihoods."""
+        """As it is done, which is not as it is wanted where a server tells no likelihoods."""
         return self._settings.scoring if self._chat.weighs else Scoring.FAITHFUL
 
     def texts(self, definition: Definition) -> list[str]:
@@ -89,41 +91,44 @@ class Judging:
     async def judge(self, frames: Sequence[str], definitions: Sequence[Definition], deadline_s: float) -> Judgement:
         """A window, as data URLs of its frames, by the first definition; with the judgements by the others in it."""
         talk = self._talk(frames, deadline_s)
-        first, *others = definitions
-        judgement = await self._judge_by(first, talk)
-        further = await asyncio.gather(*(self._judge_by(each, talk) for each in others))
-        return replace(judgement, further={each.name: own for each, own in zip(others, further, strict=True)})
+        ahead, *others = random.sample(definitions, len(definitions))  # lest always the same is late
+        async with self._windows:
+            found = {ahead.name: await self._judge_by(ahead, talk)}
+            judgements = await asyncio.gather(*(self._judge_by(each, talk) for each in others))
+        found |= {each.name: judgement for each, judgement in zip(others, judgements, strict=True)}
+        first, *further = (each.name for each in definitions)
+        return replace(found[first], further={name: found[name] for name in further})
 
     async def explain(self, request: Request, deadline_s: float) -> Explanation:
         question = explanation(self._wording(request.definition), request.score, request.said)
         frames = [data_url(frame) for frame in request.window.frames]
         try:
-            sentence = await self._sentence(self._talk(frames, deadline_s), question)
+            sentence = await self._sentence(self._talk(frames, deadline_s, patient=True), question)
         except ScorerError as error:
             return Explanation(None, reason=error.message)
         if sentence is None:
             return Explanation(None, reason="the model wrote no sentence")
-        worst = self._talk([frames[request.worst]], deadline_s)
+        worst = self._talk([frames[request.worst]], deadline_s, patient=True)
         return Explanation(sentence, boxes=await self._boxes(worst, sentence) if request.boxes else ())
 
     def _wording(self, definition: Definition) -> Wording:
         return Wording(definition, self._settings.questions)
 
-    def _talk(self, frames: Sequence[str], deadline_s: float) -> Talk:
-        return Talk(self._pool.route(), video(self._task, frames), deadline_s)
+    def _talk(self, frames: Sequence[str], deadline_s: float, *, patient: bool = False) -> Talk:
+        return Talk(self._pool.route(patient=patient), video(self._task, frames), deadline_s)
 
     def _make_weighed(self, definition: Definition) -> tuple[Question, ...]:
         return questions(self._settings.scoring, self._wording(definition))
 
     async def _judge_by(self, definition: Definition, talk: Talk) -> Judgement:
         try:
-            if self.scoring is Scoring.FAITHFUL:
+            if self._settings.scoring is Scoring.FAITHFUL:
                 return await self._written(definition, talk)
             try:
                 return await self._weighed(definition, talk)
             except NoLikelihoodsError as why:
                 judgement = await self._written(definition, talk)
-                self._chat.weigh_no_more(why)  # as it can write
+                self._chat.weigh_no_more(talk, why)  # as it can write
                 return judgement
         except ScorerError as error:
             return Judgement.unknown(error.message)

@@ -45,10 +45,13 @@ class OpenAIScorer:
         self._settings = settings = settings or OpenAISettings()
         self._model = model
         self._definitions: dict[str, tuple[Definition, ...]] = {}  # each use is a single look or change
+        self._known: dict[str, float] = {}  # when a window of a camera last had its score
         self._frames = FrameCache[str](KEPT_FRAMES)
         self._client = _client(settings.concurrency, key)
         rng = random.Random()
-        self._pool = Pool([Server(url, self._client, rng, key=key) for url in urls], settings.concurrency, rng)
+        servers = [Server(url, self._client, rng, key=key) for url in urls]
+        self._time_s = _SHARE * settings.timeout_s
+        self._pool = Pool(servers, settings.concurrency, self._time_s, rng)
         self._judging = Judging(self._pool, Chat(model), settings)
         self._background = Background("vigil-openai", self._client.aclose)
 
@@ -99,12 +102,18 @@ class OpenAIScorer:
 
     def score(self, windows: Sequence[Window]) -> Sequence[Judgement]:
         deadline_s = self._deadline_s()
-        judging = []
-        for window in windows:  # one is on its way while the next one's frames are encoded
+        judging: dict[int, Future[Judgement]] = {}
+        # Where the servers can't do all, each camera has its turn.
+        for place in sorted(range(len(windows)), key=lambda place: self._known.get(windows[place].camera, 0.0)):
+            window = windows[place]  # one is on its way while the next one's frames are encoded
             (frames,) = self._frames.of([window], lambda missing: [data_url(frame) for frame in missing])
             definitions = self._definitions.get(window.camera, (USUAL,))
-            judging.append(self._background.submit(self._judging.judge(frames, definitions, deadline_s)))
-        return [_outcome(future) for future in judging]
+            judging[place] = self._background.submit(self._judging.judge(frames, definitions, deadline_s))
+        judgements = [_outcome(judging[place]) for place in range(len(windows))]
+        for window, judgement in zip(windows, judgements, strict=True):
+            if judgement.score is not None:
+                self._known[window.camera] = deadline_s
+        return judgements
 
     def explain(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Explanation]]:
         asked: dict[Future[Explanation], int] = {}
@@ -120,6 +129,7 @@ class OpenAIScorer:
 
     def forget(self, camera: str) -> None:
         self._definitions.pop(camera, None)
+        self._known.pop(camera, None)
         self._frames.forget(camera)
 
     def close(self) -> None:
@@ -127,7 +137,7 @@ class OpenAIScorer:
         self._frames.clear()
 
     def _deadline_s(self) -> float:
-        return time.monotonic() + _SHARE * self._settings.timeout_s
+        return time.monotonic() + self._time_s
 
     async def _problems(self) -> dict[str, ServerFault]:
         servers = self._pool.servers

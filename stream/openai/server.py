@@ -43,6 +43,10 @@ class ServerFault(ScorerError):
         self.retry = retry
 
 
+class Late(ServerFault):
+    """The server gave no answer within the time that it had."""
+
+
 class Busy(ServerFault):
     """The server has too much to do: it wants to be asked again, but not within `after_s`."""
 
@@ -87,8 +91,11 @@ class Server:
         """Whether it failed too often, and nothing came from it since."""
         return self._breaker.rests
 
-    async def ask(self, path: str, kind: type[Reply], body: bytes | None, timeout_s: float) -> Reply:
-        """Post a body, or get what is there. Raises ServerFault."""
+    async def ask(
+        self, path: str, kind: type[Reply], body: bytes | None, timeout_s: float, *, fair: bool = True
+    ) -> Reply:
+        """Post a body, or get what is there. Raises ServerFault. Only where the time is `fair` is being late a failure
+        of the server's."""
         if not self.available:
             raise ServerFault(self.trouble, retry=True)
         self.in_flight += 1
@@ -96,7 +103,9 @@ class Server:
         try:
             reply = await self._asked(path, kind, body, timeout_s)
         except ServerFault as fault:
-            if fault.retry and not isinstance(fault, Busy):
+            if isinstance(fault, Late) and not fair:
+                self._breaker.gave_up(trial=trial)
+            elif fault.retry and not isinstance(fault, Busy):
                 self._failed(fault, trial=trial)
             else:  # it says no, but it speaks
                 self._answered()
@@ -118,7 +127,7 @@ class Server:
             async with asyncio.timeout(timeout_s):
                 response, received = await self._exchange(path, body)
         except TimeoutError:
-            raise ServerFault(f"{self.name} gave no answer within {timeout_s:.1f} s", retry=True) from None
+            raise Late(f"{self.name} gave no answer within {timeout_s:.1f} s", retry=True) from None
         except (httpx2.HTTPError, httpx2.StreamError, OSError, UnicodeError) as error:
             raise ServerFault(f"{self.name} {_trouble(error)}", retry=True) from error
         if not response.is_success:

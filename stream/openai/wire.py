@@ -89,11 +89,19 @@ def picture(url: str) -> Part:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def weighing(model: str, before: Sequence[Part], question: Question, *, at_once: bool, most_tokens: int) -> bytes:
-    """Asks how likely tokens are: with `at_once` the very first ones after the question's opening."""
+def weighing(
+    model: str,
+    before: Sequence[Part],
+    question: Question,
+    *,
+    at_once: bool,
+    most_tokens: int,
+    most: int = TOP_LOGPROBS,
+) -> bytes:
+    """Asks for the `most` likely tokens: with `at_once` for the very first ones after the question's opening."""
     # Where the first token alone matters, it may be any: some servers tell likelihoods only of what they might have
     # taken, and at temperature 0 that is one token.
-    sampling = {"logprobs": True, "top_logprobs": TOP_LOGPROBS, "temperature": 1.0 if at_once else 0.0, "top_p": 1.0}
+    sampling = {"logprobs": True, "top_logprobs": most, "temperature": 1.0 if at_once else 0.0, "top_p": 1.0}
     return _request(model, before, question, forced=at_once, most_tokens=most_tokens, sampling=sampling)
 
 

@@ -1,7 +1,7 @@
 """A server that speaks the chat completions API as vLLM does, well or badly, in a process of its own.
 
 python openai_server.py [--model NAME] [--port PORT] [--key KEY] [--way vllm|plain|opaque|strict] [--script FAULTS]
-                        [--abnormal FIRST-LAST | --by-picture] [--certificate FILE]
+                        [--abnormal FIRST-LAST | --by-picture] [--certificate FILE] [--most-likely COUNT]
 
 Prints its port and serves until its input ends. It has no model: a window is abnormal when it is among the FIRST-LAST
 ones, or as likely as a checksum of its pictures says. What it was asked is at /asked, one line of JSON a request.
@@ -166,7 +166,10 @@ class Handler(BaseHTTPRequestHandler):
             raise Fault(422, "Unexpected fields in the request: logprobs")
         if request.get("continue_final_message") and request.get("add_generation_prompt", True):
             raise Fault(400, "Cannot set both `continue_final_message` and `add_generation_prompt` to True.")
-        if request.get("top_logprobs", 0) > 20 or (request.get("top_logprobs") and not request.get("logprobs")):
+        most, wanted = options.most_likely, request.get("top_logprobs", 0)
+        if wanted > most:
+            raise Fault(400, f"Requested sample logprobs of {wanted}, which is greater than max allowed: {most}")
+        if wanted > 20 or (request.get("top_logprobs") and not request.get("logprobs")):
             raise Fault(400, "top_logprobs must be at most 20, and needs logprobs")
         user, *rest = request["messages"]
         pictures = [each["image_url"]["url"] for each in user["content"] if each["type"] == "image_url"]
@@ -256,6 +259,7 @@ def main() -> None:
     parser.add_argument("--abnormal", default="1-0")
     parser.add_argument("--by-picture", action="store_true")
     parser.add_argument("--certificate")
+    parser.add_argument("--most-likely", type=int, default=20)
     server = Server(parser.parse_args())
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -343,6 +343,68 @@ def test_no_window_waits_to_find_out_whether_a_server_that_hung_is_back(
         assert time.monotonic() - begun_s < 2.0
 
 
+def test_more_windows_than_a_server_can_judge_are_judged_in_turn_and_it_is_not_left_alone(
+    serve: Callable[..., OpenAIServer], make: Callable[..., OpenAIScorer], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve("--script", ",".join(["slow:0.4"] * 200))
+    scorer = make(server, timeout_s=2.0, concurrency=4)
+    cameras = [f"camera{number}" for number in range(16)]
+    for camera in cameras:
+        scorer.define(camera, [Definition(), Definition("dogs", "dogs")])
+    seen: set[str] = set()  # about six at a time
+    dogs = 0
+    for index in range(3):
+        judgements = scorer.score([window(SIDE, 4 * index, camera=camera, index=index) for camera in cameras])
+        seen |= {camera for camera, each in zip(cameras, judgements, strict=True) if each.score is not None}
+        dogs += sum(judgement.further["dogs"].score is not None for judgement in judgements)
+        assert any(judgement.reason.startswith("overload: ") for judgement in judgements)
+    assert len(seen) > 8
+    assert dogs > 8
+    assert "left alone" not in caplog.text
+
+
+def test_windows_go_before_explanations_and_find_most_places_free(
+    serve: Callable[..., OpenAIServer], make: Callable[..., OpenAIScorer]
+) -> None:
+    server = serve("--script", ",".join(["slow:1.0"] * 4))
+    scorer = make(server, concurrency=4)
+    steps = scorer.explain([Request(each, Definition(), 0.9) for each in windows(8)])
+    next(steps)
+    known(scorer.score(windows(4, "yard")))
+    begun = [each["opening"] for each in server.asked()[:6]]
+    assert begun.count("```\n") == 4
+    assert sum(len(step) for step in steps) == 8
+
+
+@pytest.mark.usefixtures("in_a_hurry")
+def test_only_the_server_that_tells_no_likelihoods_writes_its_verdicts(
+    serve: Callable[..., OpenAIServer], make: Callable[..., OpenAIScorer]
+) -> None:
+    well, opaque = serve(), serve("--way", "opaque")
+    scorer = make(well, opaque)
+    expected = scorer.info.name
+    scores = {round(score, 2) for _ in range(4) for score in known(scorer.score(windows(4)))}
+    assert scores == {0.0, 0.2}
+    assert scorer.info.name == f"{expected} (written verdicts)"
+    opaque.kill()
+    deadline_s = time.monotonic() + 20
+    while scorer.info.name != expected:
+        assert time.monotonic() < deadline_s
+        scorer.score(windows(4))
+    assert {round(score, 2) for score in known(scorer.score(windows(4)))} == {0.2}
+
+
+def test_a_server_that_gives_fewer_likelihoods_is_asked_for_fewer(
+    serve: Callable[..., OpenAIServer], make: Callable[..., OpenAIScorer], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve("--most-likely", "5", "--abnormal", "1-1")
+    scorer = make(server)
+    assert sorted(known(scorer.score(windows(8)))) == pytest.approx([0.2] * 7 + [0.9], abs=1e-4)
+    assert caplog.text.count("tells likelihoods of 5 tokens only") == 1
+    assert "replies can't be begun" not in caplog.text
+    assert scorer.info.name == MODEL
+
+
 def test_before_the_first_window_servers_and_model_are_looked_at(
     serve: Callable[..., OpenAIServer], make: Callable[..., OpenAIScorer], caplog: pytest.LogCaptureFixture
 ) -> None:

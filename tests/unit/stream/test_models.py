@@ -34,9 +34,26 @@ class Hub:
         self.cache = cache
         self.asked: list[dict[str, Any]] = []
         self.answer: Exception | None = None
+        self.sizes: dict[str, int] = {}
         self._real = huggingface_hub.snapshot_download
         monkeypatch.setattr(huggingface_hub, "snapshot_download", self)
+        monkeypatch.setattr(huggingface_hub, "model_info", self.info)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
         monkeypatch.setattr("stream.models._require_hub", lambda _model: None)
+
+    def info(self, repo: str, *, revision: str | None, files_metadata: bool) -> SimpleNamespace:
+        """As the hub tells it: the weights are large files, the rest and what is of no use are not."""
+        assert files_metadata
+        files = [
+            SimpleNamespace(
+                rfilename=name,
+                size=self.sizes.get(name, 10),
+                blob_id=f"blob-{name}",
+                lfs=SimpleNamespace(sha256=f"blob-{name}") if name.endswith("safetensors") else None,
+            )
+            for name in [*FILES, "model.bin"]
+        ]
+        return SimpleNamespace(siblings=files)
 
     def __call__(self, repo: str, *, local_files_only: bool = False, **more: Any) -> str:
         if local_files_only:
@@ -122,6 +139,7 @@ def _http_error(kind: str, status: int) -> Exception:
         (_http_error("HfHubHTTPError", 503), "the hub answered 503"),
         (huggingface_hub.errors.LocalEntryNotFoundError("x"), "the Hugging Face hub can't be reached"),
         (OSError(errno.ENOSPC, "No space left on device"), "does not fit on the disk"),
+        (RuntimeError("Data processing error: I/O error: No space left on device (os error 28)"), "does not fit on"),
         (ConnectionError("connection\nreset"), "can't be fetched: ConnectionError: connection reset"),
     ],
 )
@@ -131,6 +149,26 @@ def test_what_the_hub_says_is_told_in_one_line(hub: Hub, answer: Exception, prob
         find_model(MODEL)
     assert MODEL in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_does_not_fit_is_told_before_anything_is_fetched(hub: Hub) -> None:
+    hub.sizes = {"1.safetensors": 10**15, "2.safetensors": 10**15, "model.bin": 10**15}
+    with pytest.raises(CheckpointError, match=r"does not fit on the disk of .*: 2000000\.0 GB are to be fetched, "):
+        find_model(MODEL)
+    assert hub.asked == []
+    hub.fill("1.safetensors")
+    with pytest.raises(CheckpointError, match=r": 1000000\.0 GB are to be fetched, "):  # what is there needs no room
+        find_model(MODEL)
+    hub.sizes.pop("1.safetensors")
+    find_model(MODEL)  # what is of no use is not fetched
+
+
+def test_without_fetching_only_the_cache_is_looked_at(hub: Hub) -> None:
+    with pytest.raises(CheckpointError, match=f"the model {MODEL} is not in the cache"):
+        find_model(MODEL, fetch=False)
+    snapshot = hub.fill()
+    assert find_model(MODEL, fetch=False) == snapshot
+    assert hub.asked == []
 
 
 def test_offline_is_told_apart_from_a_network_that_fails(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +189,23 @@ def test_a_hub_where_nobody_answers_is_told_at_once(monkeypatch: pytest.MonkeyPa
         find_model(MODEL)
 
 
-@pytest.mark.parametrize("model", ["InternVL2-8B", "/no/such/folder", "./nothing", "a/b/c", "a/b@", "a/b@../c", ""])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "InternVL2-8B",
+        "/no/such/folder",
+        "./nothing",
+        "a/b/c",
+        "a/b@",
+        "a/b@../c",
+        "",
+        "org/na--me",
+        "a/b..c",
+        "org/x.git",
+        "org/x-",
+        f"org/{'x' * 100}",
+    ],
+)
 def test_what_is_neither_a_folder_nor_a_hub_id_is_bad_usage(hub: Hub, model: str) -> None:
     with pytest.raises(UsageError, match="no folder and no model of the Hugging Face hub"):
         find_model(model)
@@ -168,6 +222,7 @@ def clip_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ClipHub:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     found = ClipHub(tmp_path / "cache")
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", found)
+    monkeypatch.setattr(huggingface_hub, "model_info", lambda _repo, **_options: SimpleNamespace(siblings=[found.file]))
     monkeypatch.setattr("stream.models._require_hub", lambda _model: None)
     return found
 
@@ -178,7 +233,12 @@ class ClipHub:
     def __init__(self, cache: Path) -> None:
         self.cache = cache
         self.asked: list[tuple[str, str]] = []
+        self.size = 10
         self.answer: Exception | None = None
+
+    @property
+    def file(self) -> SimpleNamespace:
+        return SimpleNamespace(rfilename=CLIP_FILE, size=self.size, blob_id="blob", lfs=None)
 
     def __call__(self, repo: str, name: str) -> str:
         self.asked.append((repo, name))
@@ -228,6 +288,13 @@ def test_why_clip_weights_can_not_be_had_is_told_in_one_line(
         find_clip("ViT-B-16", "openai")
     assert CLIP_REPO in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_clip_weights_that_do_not_fit_are_not_fetched(clip_hub: ClipHub) -> None:
+    clip_hub.size = 10**15
+    with pytest.raises(CheckpointError, match=f"{CLIP_REPO} does not fit on the disk"):
+        find_clip("ViT-B-16", "openai")
+    assert clip_hub.asked == []
 
 
 def test_a_file_of_clip_weights_is_its_own_answer_if_it_is_there_and_safe(clip_hub: ClipHub, tmp_path: Path) -> None:

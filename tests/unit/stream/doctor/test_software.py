@@ -12,7 +12,8 @@ from pathlib import Path
 import av
 import pytest
 
-from stream.doctor import software
+from stream.config import from_mapping
+from stream.doctor import checkup, software
 from stream.doctor.asking import ask
 from stream.doctor.findings import Finding, Verdict
 
@@ -91,7 +92,7 @@ def test_a_gpu_is_there_and_usable_or_not(
     [
         ("off", None, OK, "off, as configured"),
         ("openai", ["/there/clip.safetensors", "", ""], OK, "CLIP's ViT-B-16 with /there/clip.safetensors"),
-        ("openai", [None, "not in the cache", "they are fetched"], WARNING, "not ready: not in the cache"),
+        ("openai", [None, "not in the cache", "they are fetched"], WARNING, "off: not in the cache"),
         ("openai", [], WARNING, "open_clip does not load"),
     ],
 )
@@ -122,6 +123,11 @@ def test_cleaning_is_off_without_open_clip(monkeypatch: pytest.MonkeyPatch) -> N
     assert found.verdict is OK
     assert "open_clip is not installed" in found.message
     assert "vlm" in found.advice
+
+
+def test_without_a_scorer_that_understands_words_cleaning_is_off() -> None:
+    (look,) = checkup.scorer_looks(from_mapping({}))
+    assert only(look.run()).message == "off, as the scorer motion understands no words"
 
 
 def test_the_search_for_the_weights_of_cleaning_fetches_nothing(
@@ -166,7 +172,32 @@ def test_another_program_is_asked_in_bounded_time() -> None:
 
 def test_a_checkpoint_that_cannot_be_read_is_told_without_loading_it(tmp_path: Path) -> None:
     assert only(software.checkpoint(str(tmp_path))).verdict is PROBLEM
-    assert only(software.checkpoint("OpenGVLab/InternVL2-8B")).verdict is OK  # it may be fetched
+
+
+def test_a_checkpoint_of_the_hub_is_in_the_cache_or_fetched_later(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    constants = pytest.importorskip("huggingface_hub", reason="needs the vlm extra").constants
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    found = only(software.checkpoint("OpenGVLab/InternVL2-8B"))
+    assert (found.verdict, found.message) == (OK, f"the model OpenGVLab/InternVL2-8B is not in the cache {tmp_path}")
+    assert "fetched when watching starts" in found.advice
+    assert only(software.checkpoint("org/na--me")).verdict is PROBLEM
+    assert only(software.checkpoint("/no/such/folder")).verdict is PROBLEM
+
+
+@pytest.mark.skipif(not TINY.exists(), reason="the real checkpoints are not beside the project")
+def test_a_checkpoint_in_the_cache_is_told_to_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    constants = pytest.importorskip("huggingface_hub", reason="needs the vlm extra").constants
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    repo = tmp_path / "models--OpenGVLab--InternVL2-8B"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text("0" * 40)
+    (repo / "snapshots").mkdir()
+    (repo / "snapshots" / ("0" * 40)).symlink_to(TINY)
+    found = only(software.checkpoint("OpenGVLab/InternVL2-8B"))
+    assert found.verdict is OK
+    assert found.message.startswith(f"OpenGVLab/InternVL2-8B, from the hub's cache in {tmp_path}")
 
 
 @pytest.mark.skipif(not TINY.exists(), reason="the real checkpoints are not beside the project")
