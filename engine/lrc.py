@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engine.cleaning import Cleaned
 from engine.encoder import TextEncoder, vector_of
 from engine.errors import UsageError
+from engine.scoring import is_anomalous
 from engine.types import Judgement, Vector
 
 
@@ -98,7 +99,7 @@ def response_of(judgement: Judgement) -> str | None:
     """
     if judgement.score is None or not judgement.text:
         return None
-    return f"{'Anomalous' if judgement.score >= 0.5 else 'Normal'} scenes. {judgement.text}"
+    return f"{'Anomalous' if is_anomalous(judgement.score) else 'Normal'} scenes. {judgement.text}"
 
 
 def _best(own: _Answer, *neighbours: _Answer | None) -> _Answer:
