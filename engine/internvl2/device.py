@@ -13,7 +13,7 @@ from engine.internvl2.files import one_line
 from engine.types import Image
 
 _LOST = "CUDA error"  # how torch begins what CUDA says; after nearly all of it no pass goes well any more
-_MEMORY = ("out of memory", "ALLOC_FAILED")  # but after these
+_MEMORY = ("out of memory", "ALLOC_FAILED", "DefaultCPUAllocator")  # but after these
 
 
 @contextmanager

@@ -97,6 +97,7 @@ def test_what_is_kept_for_later_is_given_up_before_a_batch_is_halved(memory: int
     [
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"),
     ],
 )
 def test_out_of_memory_is_known_whoever_says_it_and_room_is_made_for_one_window_too(error: RuntimeError) -> None:
