@@ -103,7 +103,9 @@ class AlignedScorer:
         if not windows:
             return None
         try:
-            found = self._aligner.look(windows), self._sentences.embed(texts)
+            # Sentences first: cleaning can go by what they mean where nobody can look at pictures, and finds them here.
+            said = self._sentences.embed(texts)
+            found = self._aligner.look(windows), said
         except DeviceLostError:
             raise
         except Exception as error:  # whatever a model raises, judgements are worth having without vectors

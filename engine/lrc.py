@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cleaning import Cleaned
-from engine.encoder import TextEncoder
+from engine.encoder import TextEncoder, vector_of
 from engine.errors import UsageError
-from engine.types import Judgement
+from engine.scoring import is_anomalous
+from engine.types import Judgement, Vector
 
 
 class Replaces(StrEnum):
@@ -38,14 +39,16 @@ class LrcSettings:
 
 class _Answer(NamedTuple):
     judgement: Judgement  # as it was pushed
+    seen: Vector  # [D], the window's
     response: NDArray[np.floating]  # [D], the whole response's vector
 
 
 class LocalResponseCleaning:
     """A `Cleaner` for judgements with vectors in the encoder's space.
 
-    An answer is a known judgement with a text. Only answers are cleaned, and only answers of neighbours, as they were
-    pushed, are taken over: nothing wanders further than one window. A window without a vector keeps its own answer.
+    An answer is a known judgement with a text and a vector. Only answers are cleaned, and only answers of neighbours,
+    as they were pushed, are taken over: nothing wanders further than one window. A window without a vector, or whose
+    text has none, keeps what was said of it, and is no neighbour.
     """
 
     def __init__(self, encoder: TextEncoder, settings: LrcSettings) -> None:
@@ -77,7 +80,10 @@ class LocalResponseCleaning:
 
     def _answer(self, judgement: Judgement) -> _Answer | None:
         response = response_of(judgement)
-        return None if response is None else _Answer(judgement, self._encoder.embed((response,))[0])
+        if response is None or judgement.vector is None:  # then nobody has asked for the text's vector either
+            return None
+        vector = vector_of(self._encoder, response)
+        return None if vector is None else _Answer(judgement, judgement.vector, vector)
 
     def _take_over(self, own: _Answer, best: _Answer) -> Judgement:
         if best is own:
@@ -93,13 +99,10 @@ def response_of(judgement: Judgement) -> str | None:
     """
     if judgement.score is None or not judgement.text:
         return None
-    return f"{'Anomalous' if judgement.score >= 0.5 else 'Normal'} scenes. {judgement.text}"
+    return f"{'Anomalous' if is_anomalous(judgement.score) else 'Normal'} scenes. {judgement.text}"
 
 
 def _best(own: _Answer, *neighbours: _Answer | None) -> _Answer:
     """The answer with the greatest dot product with the window's vector; its own when another is only as good."""
-    vector = own.judgement.vector
-    if vector is None:
-        return own
     candidates = [own, *(neighbour for neighbour in neighbours if neighbour is not None)]
-    return max(candidates, key=lambda each: float(each.response @ vector))
+    return max(candidates, key=lambda each: float(each.response @ own.seen))

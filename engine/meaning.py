@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from engine.cleaning import Cleaned
-from engine.encoder import TextEncoder
+from engine.encoder import TextEncoder, vector_of
 from engine.errors import UsageError
 from engine.memory import Floats, Habit, Refinement
 from engine.prompts.scenes import ABNORMAL, CALM
@@ -85,7 +85,7 @@ class Scenes:
 
 
 class Meaning:
-    """A `Cleaner`: the same judgement with another score. Without a sentence, or unknown, it stays as it is."""
+    """A `Cleaner`: the same judgement with another score, where there is one, and a sentence that has a vector."""
 
     def __init__(self, encoder: TextEncoder, scenes: Scenes, settings: MeaningSettings) -> None:
         self._encoder = encoder
@@ -113,7 +113,9 @@ class Meaning:
         self._newest = None
         if judgement.score is None or not judgement.text:
             return judgement
-        settings, vector = self._settings, self._encoder.embed((judgement.text,))[0]
+        settings, vector = self._settings, vector_of(self._encoder, judgement.text)
+        if vector is None:
+            return judgement
         self._newest = vector
         refined = self._refinement.refine(vector, judgement.score)
         meant = _sigmoid(settings.slope * self._scenes.lean(vector) + settings.offset)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cleaning import Cleaned
-from engine.encoder import TextEncoder
+from engine.encoder import TextEncoder, vector_of
 from engine.errors import UsageError
 from engine.types import Judgement
 
@@ -133,7 +133,8 @@ class Memory:
     of them, j included, that are near-identical to j. So a group of entries that are all near-identical weighs as much
     as `cap` of them: a scene that has stood still for an hour has one vote, not a thousand.
 
-    An unknown judgement, or one without a vector, or (by sentences) without a text, is neither refined nor remembered.
+    An unknown judgement, or one without a vector, or (by sentences) without a text that has one, is neither refined nor
+    remembered.
     Takes 4 * size * (D + size) bytes and little more: 2.7 MB for 600 windows and 512 dimensions.
     """
 
@@ -179,7 +180,8 @@ class Memory:
         if vector is None:
             return None
         if self._settings.compares is Compares.SENTENCES:
-            return (vector, self._encoder.embed((judgement.text,))[0]) if judgement.text else None
+            said = vector_of(self._encoder, judgement.text) if judgement.text else None
+            return None if said is None else (vector, said)
         unit = vector / np.linalg.norm(vector)
         return unit, unit
 

@@ -48,10 +48,11 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """Asks for a sentence about a window that was judged by `definition` and got `score`.
+    """Asks for a sentence about a window of an event, which was judged by `definition`; the event's score is `score`.
 
     With `said`, the earlier sentences of the same event, oldest first, the sentence sums the event up instead. With
-    `boxes` it is also asked where in the worst frame that is. The window has pixels of its own.
+    `boxes` it is also asked where in the worst frame that is, and with a `sentence`, which the window got with its
+    score, only that. The window has pixels of its own.
     """
 
     window: Window
@@ -60,6 +61,7 @@ class Request:
     worst: int = -1
     said: tuple[str, ...] = ()
     boxes: bool = False
+    sentence: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

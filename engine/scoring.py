@@ -112,6 +112,11 @@ def whole_reply(wording: Wording) -> Question:
     return Question(wording.ask("verdict"))
 
 
+def is_anomalous(score: float) -> bool:
+    """The verdict that a window's score comes to: of two words, the likelier one."""
+    return score >= 0.5
+
+
 def rest_of_reply(wording: Wording, *, anomalous: bool) -> Question:
     """Asks for what is left of a reply whose verdict is known."""
     said = "Anomalous" if anomalous else "Normal"
@@ -120,7 +125,15 @@ def rest_of_reply(wording: Wording, *, anomalous: bool) -> Question:
 
 def explanation(wording: Wording, score: float, said: Sequence[str] = ()) -> Question:
     """Asks for a sentence that fits a window's score; where something was `said` of the event before, for a summary."""
-    return summary(wording, said) if said else rest_of_reply(wording, anomalous=score >= 0.5)
+    return summary(wording, said) if said else rest_of_reply(wording, anomalous=is_anomalous(score))
+
+
+def event_explanation(wording: Wording, said: Sequence[str] = ()) -> Question:
+    """Asks what is abnormal in a window of an open event, or for a summary where something was `said` of it before.
+
+    An event opens where a definition says, and on scores that are smoothed: that there is one is the verdict.
+    """
+    return summary(wording, said) if said else rest_of_reply(wording, anomalous=True)
 
 
 def summary(wording: Wording, said: Sequence[str]) -> Question:

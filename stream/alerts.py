@@ -21,7 +21,7 @@ from engine.errors import EvidenceError, OutboxError, RuntimeFault
 from engine.explanation import EventExplanation
 from engine.policy import Decision, DecisionType, EndReason
 from engine.scorer import Explanation, Request
-from engine.scoring import USUAL
+from engine.scoring import USUAL, is_anomalous
 from engine.timeline import WindowMeta
 from engine.types import Box, Frame, Judgement, Window
 from stream.clock import Clock
@@ -184,18 +184,22 @@ class Alerts:
         if point.amended is not None:
             self._feed.publish_score(score_message(point.amended, name, amended=True))
         self._feed.publish_score(score_message(point, name))
+        # A sentence that came with the score is of the event only if it says what is abnormal.
+        said = point.text if judgement.score is not None and is_anomalous(judgement.score) else None
         decisions = track.policy.push(point)
         event_id = track.policy.event_id
         opened = self._open.get(event_id) if event_id else None
         if event_id and opened and not point.held and point.score is not None and point.score > opened.top_score:
             opened.top_score = point.score
             opened.timing = self._timing(worst, window.end)
-            if self._explain is None or point.text is not None:  # else the picture changes with the words
+            if self._explain is None or (said and not _wants_boxes(desk)):  # else the picture changes with the words
                 await self._picture(desk, track, event_id, opened, worst, point.boxes)
         for decision in decisions:
             await self._tell(desk, track, decision, worst, window.end)
-        if event_id and point.text is None and point.score is not None and not point.held:
-            self._ask(desk, track, event_id, Request(window, track.definition, point.score, judgement.worst))
+        if event_id and point.score is not None and not point.held:
+            self._ask(
+                desk, track, event_id, Request(window, track.definition, point.score, judgement.worst, sentence=said)
+            )
 
     async def _picture(
         self, desk: Desk, track: Track, event_id: str, opened: _Open, frame: Frame, boxes: Sequence[Box]
@@ -233,13 +237,16 @@ class Alerts:
                 await self._send(track, decision, opened)
 
     def _ask(self, desk: Desk, track: Track, event_id: str, request: Request) -> None:
-        """Have a window of an open event explained, if that is worth it: at once, or when the one before is done."""
+        """Have a window of an open event explained, if that is worth it: at once, or when the one before is done.
+
+        One that has its sentence is asked where that is.
+        """
         opened = self._open.get(event_id)
         if self._explain is None or opened is None or not opened.explanation.worth(request.score):
             return
         if opened.next is not None and request.score <= opened.next.score:
             return
-        opened.next = replace(request, window=request.window.copy(), boxes=desk.boxes and desk.snapshots)
+        opened.next = replace(request, window=request.window.copy(), boxes=_wants_boxes(desk))
         self._explain_next(desk, track, event_id, opened, self._explain)
 
     def _explain_next(self, desk: Desk, track: Track, event_id: str, opened: _Open, explain: Explain) -> None:
@@ -248,6 +255,9 @@ class Alerts:
             return
         opened.next, opened.explained = None, request
         opened.explanation.ask(request.score)
+        if request.sentence and not request.boxes:  # alerts have it already
+            opened.explanation.told(request.score, Explanation(request.sentence))
+            return
         self._keep(asyncio.create_task(self._tell_explained(desk, track, event_id, request, explain)))
 
     def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
@@ -261,6 +271,8 @@ class Alerts:
     ) -> None:
         """The explanation comes when it comes; an event that is over by then has it in its end."""
         explanation = await asyncio.wrap_future(explain(request))
+        if explanation.text is None and request.sentence:
+            explanation = replace(explanation, text=request.sentence)
         async with self._turn:
             opened = self._open.get(event_id)
             if opened is None:
@@ -330,7 +342,7 @@ class Alerts:
         said, request = opened.explanation.sentences, opened.explained
         if self._explain is None or request is None or len(said) < 2:
             return
-        asked = self._explain(replace(request, score=opened.top_score, said=said, boxes=False))
+        asked = self._explain(replace(request, score=opened.top_score, said=said, boxes=False, sentence=None))
         try:
             summary = await asyncio.wait_for(asyncio.wrap_future(asked), SUMMARY_WAIT_S)
             opened.explanation.sum_up(summary.text)
@@ -386,6 +398,11 @@ class Alerts:
     def _relative(self, path: Path | None) -> str | None:
         """As messages name files: from the data directory on, with forward slashes."""
         return path.relative_to(self._data).as_posix() if path else None
+
+
+def _wants_boxes(desk: Desk) -> bool:
+    """Whether to ask where in a camera's pictures it is."""
+    return desk.boxes and desk.snapshots
 
 
 def _log_failure(done: Future[int]) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from engine.errors import ScorerError
+from engine.internvl2.device import is_out_of_memory
 
 _log = logging.getLogger(__name__)
 
@@ -21,12 +22,14 @@ Result = TypeVar("Result")
 class TokenBudget:
     """Cuts work into batches of at most `most` tokens, but of at least one item.
 
-    A batch that memory does not suffice for is halved and done again, and the budget with it; after some batches
-    that went well it doubles, up to `most`.
+    A batch that memory does not suffice for is done again once `make_room` has given up what is only kept for later,
+    and says so. Else it is halved and done again, and the budget with it; after some batches that went well it doubles,
+    up to `most`.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, make_room: Callable[[], bool] = lambda: False) -> None:
         self._most = most
+        self._make_room = make_room
         self._went_well = 0
         self.now = most
 
@@ -41,21 +44,27 @@ class TokenBudget:
         self, items: Sequence[Item], tokens_each: int, work: Callable[[Sequence[Item]], Iterator[Sequence[Result]]]
     ) -> Iterator[Sequence[Result]]:
         """The same with work that takes steps, each of which gives the results that it finished: none, or some."""
-        done = 0
+        done, made_room = 0, False
         while done < len(items):
             batch = items[done : done + max(1, self.now // tokens_each)]
             try:
                 for results in work(batch):
                     done += len(results)
                     yield results
-            except torch.OutOfMemoryError as error:
-                if len(batch) == 1:
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                if not made_room and self._make_room():
+                    made_room = True
+                elif len(batch) == 1:
                     raise ScorerError(
                         "the model runs out of memory on a single window",
                         advice="give windows fewer frames, or use a smaller checkpoint",
                     ) from error
-                self._shrink(len(batch), tokens_each)
+                else:
+                    self._shrink(len(batch), tokens_each)
             else:
+                made_room = False
                 self._recover()
                 continue
             torch.cuda.empty_cache()  # here the error, which holds on to the batch's memory, is gone

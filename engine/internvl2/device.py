@@ -13,7 +13,7 @@ from engine.internvl2.files import one_line
 from engine.types import Image
 
 _LOST = "CUDA error"  # how torch begins what CUDA says; after nearly all of it no pass goes well any more
-_MEMORY = ("out of memory", "ALLOC_FAILED")  # but after these
+_MEMORY = ("out of memory", "ALLOC_FAILED", "DefaultCPUAllocator")  # but after these
 
 
 @contextmanager
@@ -26,8 +26,17 @@ def at_work() -> Iterator[None]:
     before = torch.backends.cuda.cudnn_sdp_enabled()
     torch.backends.cuda.enable_cudnn_sdp(False)
     try:
-        with torch.inference_mode():
+        with loss_told(), torch.inference_mode():
             yield
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+@contextmanager
+def loss_told() -> Iterator[None]:
+    """With DeviceLostError where torch says that CUDA is dead."""
+    try:
+        yield
     except RuntimeError as error:
         if not _is_lost(error):
             raise
@@ -35,8 +44,11 @@ def at_work() -> Iterator[None]:
             f"the model's device is gone: {one_line(error)[:200]}",
             advice="start Vigil again; if this repeats, look at what nvidia-smi and the kernel's log say of it",
         ) from error
-    finally:
-        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether there was not enough memory, whoever says so: torch, CUDA, or one of its libraries."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _MEMORY)
 
 
 def uploaded(images: Sequence[Image], device: torch.device) -> torch.Tensor:
@@ -47,6 +59,6 @@ def uploaded(images: Sequence[Image], device: torch.device) -> torch.Tensor:
 
 
 def _is_lost(error: RuntimeError) -> bool:
-    if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _MEMORY):
+    if is_out_of_memory(error):
         return False
     return isinstance(error, torch.AcceleratorError) or _LOST in str(error)

@@ -1,4 +1,4 @@
-"""What happens in windows, in a sentence that fits their scores, and where. Has no score of its own."""
+"""What is abnormal in windows of events, in a sentence, and where. Has no score of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.internvl2.reading import Reading
 from engine.internvl2.seen import joined
 from engine.replies import sentence_of
 from engine.scorer import Explanation, Request
-from engine.scoring import Question, Wording, explanation, whereabouts
+from engine.scoring import Question, Wording, event_explanation, whereabouts
 from engine.types import Window
 
 SENTENCE_TOKENS = 48  # at most; "one short sentence" takes about 20
@@ -36,10 +36,11 @@ class Explainer:
     def explain(self, requests: Sequence[Request]) -> Iterator[Mapping[int, Explanation]]:
         """What each step finished, by the requests' places: sentences first, then those with boxes."""
         asked = {
-            place: (request.window, explanation(self._wording(request), request.score, request.said))
+            place: (request.window, event_explanation(self._wording(request), request.said))
             for place, request in enumerate(requests)
+            if request.sentence is None
         }
-        located: dict[int, str] = {}
+        located = {place: request.sentence for place, request in enumerate(requests) if request.sentence is not None}
         for step in self._replies(asked, SENTENCE_TOKENS):
             finished: dict[int, Explanation] = {}
             for place, reply in step.items():

@@ -28,6 +28,7 @@ from engine import types
 from engine.errors import CheckpointError, ScorerError, UsageError
 from engine.internvl2 import pixels
 from engine.internvl2.config import Config, Language, read_config
+from engine.internvl2.device import is_out_of_memory, loss_told
 from engine.internvl2.files import one_line
 from engine.internvl2.prompt import IMAGE, IMAGE_TOKEN, Template, insert_images, template
 from engine.internvl2.tokenizer import Tokenizer, load_tokenizer
@@ -91,7 +92,7 @@ def load(folder: Path, *, dtype: torch.dtype, device: torch.device, attention: s
 
     `attention` is one of transformers' attention implementations: "sdpa", "eager", "flash_attention_2", ... Peak
     memory is the model's size and one tensor. Raises CheckpointError for files that are missing, damaged or of
-    another kind, and ScorerError where the model does not fit.
+    another kind, ScorerError where the model does not fit together with what one window takes, and DeviceLostError.
     """
     config = read_config(folder)
     if config.tied is None:
@@ -108,8 +109,11 @@ def load(folder: Path, *, dtype: torch.dtype, device: torch.device, attention: s
         load_weights(model, folder, config, dtype=dtype, device=device)
 
     try:
-        internvl2 = assemble(config, tokenizer, fill, device=device, attention=attention)
-    except torch.OutOfMemoryError as error:
+        with loss_told():
+            internvl2 = assemble(config, tokenizer, fill, device=device, attention=attention)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         raise ScorerError(
             f"{folder} does not fit on {device}", advice="use a smaller checkpoint or bfloat16, or free memory"
         ) from error

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from engine.errors import UsageError
+from engine.errors import ScorerError, UsageError
 from engine.internvl2.budget import TokenBudget
-from engine.internvl2.device import at_work
+from engine.internvl2.device import at_work, is_out_of_memory
 from engine.internvl2.explainer import SENTENCE_TOKENS, Explainer
 from engine.internvl2.features import FrameFeatures
 from engine.internvl2.load import InternVL2
@@ -64,14 +64,26 @@ class InternVL2Settings:
 
 
 class InternVL2Scorer:
-    """A `LanguageScorer` with a loaded checkpoint, which it may share with others. `name` is how alerts call it."""
+    """A `LanguageScorer` with a loaded checkpoint, which it may share with others. `name` is how alerts call it.
+
+    Raises ScorerError where memory does not suffice for the beginning of a prompt.
+    """
 
     def __init__(self, internvl2: InternVL2, settings: InternVL2Settings, *, name: str) -> None:
         self._settings = settings
         self._name = name
-        self._reading = Reading(internvl2, prompt_text("task"))
+        try:
+            with at_work():  # it reads how every prompt begins
+                self._reading = Reading(internvl2, prompt_text("task"))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ScorerError(
+                f"{name} leaves too little memory on {internvl2.model.device} to work with",
+                advice="use a smaller checkpoint or bfloat16, or free memory",
+            ) from error
         self._features = FrameFeatures(internvl2, settings.kept_frames)
-        self._budget = TokenBudget(settings.batch_tokens)
+        self._budget = TokenBudget(settings.batch_tokens, self._features.make_room)
         self._explainer = Explainer(self._reading, self._features, self._budget, settings.questions)
         self._definitions: dict[str, Definitions] = {}  # each use is a single look or change: any thread may
         self._exam = lru_cache(KEPT_EXAMS)(self._make_exam)

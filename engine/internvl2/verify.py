@@ -7,9 +7,10 @@ tokenizer_oracle.json (strings and their ids) are compared as well when they lie
 ORACLE, what lies in CHECKPOINT is taken. A folder with nothing but a tokenizer will do for tokenizer_oracle.json.
 Runs on the CPU in float32 with eager attention, as the authors' code did.
 
-Prints one JSON object: the largest difference of each tensor, and whether greedy tokens, prompts and token ids are
-equal (null where there was nothing to compare); stderr names what differs. Exits with 0 when all is equal and no
-difference is above 2e-5, with 1 when not or when the checkpoint can't be loaded, with 2 for bad usage.
+Prints one JSON object: the largest difference of each tensor; whether greedy tokens, prompts and token ids are equal
+(null where there was nothing to compare), and how many token cases are; and the tensors of ORACLE that are of no known
+kind. stderr names what differs. Exits with 0 when all was compared and is equal, with no difference above 2e-5, with 1
+when not or when the checkpoint can't be loaded, with 2 for bad usage.
 """
 
 from __future__ import annotations

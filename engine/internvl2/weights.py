@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
+from transformers import InternVLConfig
 
 from engine.errors import CheckpointError
 from engine.internvl2 import device_memory
 from engine.internvl2.config import Config, Language
 from engine.internvl2.files import one_line, weight_files
+from engine.internvl2.needs import window_numbers
 
 Take = Callable[[torch.Tensor], torch.Tensor]
 
@@ -73,7 +75,8 @@ def load_weights(model: nn.Module, folder: Path, config: Config, *, dtype: torch
     wanted = _wanted(model, config)
     _check(shards, wanted, config)
     total = sum(want.shape.numel() for wants in wanted.values() for want in wants)
-    device_memory.require(total * dtype.itemsize, device, str(folder))
+    needed = total + window_numbers(cast(InternVLConfig, model.config))
+    device_memory.require(needed * dtype.itemsize, device, f"{folder} with one window")
     for source in shards.entries:
         if source in wanted:
             tensor = shards.read(source)

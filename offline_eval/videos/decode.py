@@ -67,9 +67,14 @@ class _Reader(Protocol):
 
 
 class VideoReading:
-    """One video being read. `video.path` is where it lies; `stats` may be read while it goes on."""
+    """One video being read. `video.path` is where it lies; `stats` may be read while it goes on.
 
-    def __init__(self, video: Video, plan: Plan, frame_size: tuple[int, int], batcher: MicroBatcher) -> None:
+    With `exact` its pictures are scaled as those that models were trained with.
+    """
+
+    def __init__(
+        self, video: Video, plan: Plan, frame_size: tuple[int, int], batcher: MicroBatcher, *, exact: bool = False
+    ) -> None:
         self.video = video
         self.stats = SessionStats(touched_s=time.monotonic())
         self.error: SourceError | None = None  # once `ended`
@@ -81,7 +86,7 @@ class VideoReading:
         self._reader: _Reader
         path = self._path = Path(video.path or "").resolve()  # a whole path is never taken for a device or a URL
         if isinstance(plan, WindowPlan):
-            source = _VideoSource(path, PyAvOptions(wanted_fps=plan.fps), video.name, self.times)
+            source = _VideoSource(path, PyAvOptions(wanted_fps=plan.fps, exact=exact), video.name, self.times)
             self._reader = CameraSession(
                 SessionSettings(video.name, plan, frame_size, pace=Pace.MAX),
                 lambda: source,
@@ -93,7 +98,7 @@ class VideoReading:
                 stats=self.stats,
             )
         else:
-            source = _VideoSource(path, PyAvOptions(skip_unreferenced=False), video.name, self.times)
+            source = _VideoSource(path, PyAvOptions(skip_unreferenced=False, exact=exact), video.name, self.times)
             if isinstance(plan, RawSegments):
                 self._reader = _SegmentReader(source, self.times, plan, video.name, frame_size, batcher, self.stats)
             else:

@@ -191,7 +191,9 @@ class LocalReplayer:
             **{f"scorer.{name}": value for name, value in recipe.settings(self._scorer).items()},
             "frame_size": f"{width}x{height}",
         }
+        self._exact = isinstance(self._scorer, LanguageScorer)  # a model is asked, for which it is worth the time
         if isinstance(self._scorer, LanguageScorer):
+            self.settings["pictures"] = "bicubic"
             self.info = self._scorer.info_for(recipe.definition)
             self.settings["definition"] = recipe.definition.text or recipe.definition.name
 
@@ -208,7 +210,7 @@ class LocalReplayer:
                 while waiting and len(under_way) < self._workers:
                     video = waiting.popleft()
                     self._recipe.introduce(self._scorer, video.name)
-                    reading = VideoReading(video, self._plan, self._scorer.frame_size, batcher)
+                    reading = VideoReading(video, self._plan, self._scorer.frame_size, batcher, exact=self._exact)
                     under_way[video.name] = _Open(reading, time.monotonic(), time.monotonic())
                     reading.start()
                 for window in batcher.take(POLL_S):

@@ -27,7 +27,7 @@ from stream.wiring.cameras import introduce
 from stream.wiring.scorers import device_and_dtype, make_scorer, with_cleaning
 
 # Keys of a scorer that do not change what it says, or are its name.
-_SAY_NOTHING = {"kind", "model", "timeout_s", "urls", "api_key", "concurrency"}
+_SAY_NOTHING = {"kind", "model", "timeout_s", "urls", "api_key", "concurrency", "batch_tokens", "kept_frames"}
 _SAMPLES, _SAMPLE_BYTES = 16, 1 << 16  # of each file of weights
 
 

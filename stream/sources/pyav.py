@@ -72,6 +72,7 @@ class PyAvOptions:
     skip_unreferenced: bool = True
     wanted_fps: float = 8.0
     threads: int = 1
+    exact: bool = False  # scale as Pillow does
 
 
 _DEFAULTS = PyAvOptions()
@@ -222,7 +223,7 @@ class PyAvSource:
         self._stream, self._context = stream, context
         self._codec = context.codec.canonical_name
         self._sets = parameter_sets(self._codec, context.extradata or b"")
-        self._scaler = Scaler()
+        self._scaler = Scaler(exact=self._options.exact)
         self._decoder = PacketDecoder(
             context,
             skip_unreferenced=self._options.skip_unreferenced,

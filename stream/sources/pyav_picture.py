@@ -19,9 +19,14 @@ _HD_HEIGHT_PX = 720  # from here on untagged colours are BT.709, as players take
 
 
 class Scaler:
-    """FFmpeg's scaler with its tables kept from picture to picture. For one thread, and best for one size."""
+    """FFmpeg's scaler with its tables kept from picture to picture. For one thread, and best for one size.
 
-    def __init__(self) -> None:
+    With `exact` pictures become RGB first and are then scaled by Pillow, which must be installed: to the bit what
+    models were trained with, at many times the cost. docs/performance.md has both in numbers.
+    """
+
+    def __init__(self, *, exact: bool = False) -> None:
+        self._exact = exact
         self._shrink = VideoReformatter()
         self._convert = VideoReformatter()
 
@@ -30,14 +35,28 @@ class Scaler:
         quarters = round(frame.rotation / 90) % 4
         upright = out if quarters == 0 else np.rot90(out, -quarters)
         height, width = upright.shape[:2]
+        if self._exact:
+            upright[...] = _bicubic(self._rgb(frame, frame), width, height)
+            return
         # Scaled in its own colours first: three bytes a pixel are then made of few pixels, not of many.
         small = self._shrink.reformat(frame, width, height, "yuv420p", threads=1)
-        untagged_hd = frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT_PX
+        upright[...] = self._rgb(small, frame)
+
+    def _rgb(self, frame: av.VideoFrame, decoded: av.VideoFrame) -> Image:
+        """`frame` in its own size and full-range RGB; its colours are those of the `decoded` one."""
+        untagged_hd = decoded.colorspace == _UNSPECIFIED and decoded.height >= _HD_HEIGHT_PX
         rgb = self._convert.reformat(
-            small, format="rgb24", src_colorspace=Colorspace.ITU709 if untagged_hd else None, threads=1
+            frame, format="rgb24", src_colorspace=Colorspace.ITU709 if untagged_hd else None, threads=1
         )
         plane = rgb.planes[0]
-        upright[...] = np.ndarray((height, width, 3), np.uint8, memoryview(plane), strides=(plane.line_size, 3, 1))
+        shape, strides = (rgb.height, rgb.width, 3), (plane.line_size, 3, 1)
+        return np.ndarray(shape, np.uint8, memoryview(plane), strides=strides)  # keeps its frame alive
+
+
+def _bicubic(image: Image, width: int, height: int) -> Image:
+    from PIL import Image as Pillow
+
+    return np.asarray(Pillow.fromarray(image).resize((width, height), Pillow.Resampling.BICUBIC))
 
 
 class DecodedPicture:

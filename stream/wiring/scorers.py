@@ -67,7 +67,9 @@ def make_internvl2_scorer(config: InternVL2ScorerConfig) -> Scorer:
         ) from error
     device, dtype = device_and_dtype(config)
     folder = find_model(config.model)
-    settings = InternVL2Settings(Scoring(config.scoring), config.questions, config.explain_above)
+    settings = InternVL2Settings(
+        Scoring(config.scoring), config.questions, config.explain_above, config.batch_tokens, config.kept_frames
+    )
     internvl2 = load(folder, dtype=getattr(torch, dtype), device=torch.device(device))
     name = folder.name if Path(config.model).expanduser().is_dir() else config.model
     return InternVL2Scorer(internvl2, settings, name=name)

@@ -94,6 +94,18 @@ class InternVL2ScorerConfig(Section):
     scoring: ScoringWay = "likelihood"
     questions: GuidingQuestions = ()
     explain_above: ExplainAbove = None
+    batch_tokens: int = Field(
+        default=32768,
+        ge=1,
+        description="Tokens of windows that are judged in one pass; a window of 8 frames takes about 2400. Lower where "
+        "memory is short; fewer are taken by themselves when it runs out.",
+    )
+    kept_frames: int = Field(
+        default=1024,
+        ge=0,
+        description="Frames whose features are remembered, so that windows that overlap share them: 2 MiB each for 8B. "
+        "They never take more than a quarter of the memory that the weights leave.",
+    )
     timeout_s: ScorerTimeout = 30.0
 
     def check(self) -> None:

@@ -12,7 +12,7 @@ from tests.unit.engine.sentences import WordEncoder
 
 
 class FakeAligner(WordEncoder):
-    """A window's vector says where its first frame lies; `error` is what it raises."""
+    """A window's vector says where its first frame lies; `error` is what looking raises, `text_error` what reading."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,6 +21,7 @@ class FakeAligner(WordEncoder):
         self.forgotten: list[str] = []
         self.closed = False
         self.error: Exception | None = None
+        self.text_error: Exception | None = None
 
     def look(self, windows: Sequence[Window]) -> Floats:
         self.looked.append(len(windows))
@@ -30,6 +31,8 @@ class FakeAligner(WordEncoder):
 
     def embed(self, texts: Sequence[str]) -> Floats:
         self.texts.append(list(texts))
+        if self.text_error:
+            raise self.text_error
         return super().embed(texts)
 
     def forget(self, camera: str) -> None:

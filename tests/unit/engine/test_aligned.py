@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 
 from engine.aligned import aligned
+from engine.cleaning import Cleaner
 from engine.errors import DeviceLostError, ScorerError
+from engine.lrc import LocalResponseCleaning, LrcSettings
+from engine.meaning import Meaning, MeaningSettings, Scenes
+from engine.memory import Memory, MemorySettings
 from engine.remembering import RememberingEncoder
 from engine.scorer import Explanation, LanguageScorer, Request
 from engine.scripted import ScriptedScorer
+from engine.smoothing import NoSmoothing
+from engine.timeline import CameraTimeline, WindowMeta
 from engine.types import Box, Definition, Judgement, ModelInfo, Window
 from engine.worker import judge
 from tests.unit.engine.aligner import FakeAligner
@@ -122,6 +128,43 @@ def test_without_an_aligner_judgements_stay_as_they_are_and_one_line_says_why(
     aligner.error = error
     scorer.score([window(6)])
     assert len(caplog.records) == 3
+
+
+@pytest.mark.parametrize("error", [ScorerError("CLIP's numbers are not finite"), RuntimeError("an index")])
+@pytest.mark.parametrize("fails", ["error", "text_error"])
+@pytest.mark.parametrize("made", [LocalResponseCleaning, Memory, Meaning])
+def test_where_pictures_or_sentences_have_no_vectors_every_judgement_still_becomes_a_score(
+    made: type[Cleaner], fails: str, error: Exception
+) -> None:
+    aligner = FakeAligner()
+    sentences = RememberingEncoder(aligner)
+    cleaners: dict[type[Cleaner], Cleaner] = {
+        LocalResponseCleaning: LocalResponseCleaning(sentences, LrcSettings(look_ahead=1)),
+        Memory: Memory(sentences, MemorySettings()),
+        Meaning: Meaning(sentences, Scenes.of(sentences), MeaningSettings()),
+    }
+    scorer = aligned(ScriptedScorer(lambda _: SAID[0]), aligner, sentences)
+    timeline = CameraTimeline("front", cleaners[made], NoSmoothing(), 5)
+    setattr(aligner, fails, error)
+    for slot in range(3):
+        judged = scorer.score([window(slot)])[0]
+        aligner.texts.clear()
+        point = timeline.push(WindowMeta.of(window(slot)), judged)
+        assert (point.raw, point.text, point.score is None) == (0.9, "a man runs", False)
+        if made is not Meaning:
+            assert point.score == 0.9
+        if made is not Meaning or fails == "error":
+            assert not aligner.texts  # the model is run by the scorer's thread, never from a timeline
+
+
+def test_a_sentence_that_has_no_vector_after_all_is_no_answer_to_compare_with() -> None:
+    encoder = FakeAligner()
+    cleaner = LocalResponseCleaning(encoder, LrcSettings())
+    known = Judgement(0.1, text="a dog", vector=encoder.embed(["a dog"])[0])
+    lost = Judgement(0.9, text="a man", vector=known.vector)
+    assert cleaner.push(known).now is known
+    encoder.text_error = ScorerError("no memory")
+    assert cleaner.push(lost).now is lost
 
 
 def test_a_lost_device_ends_the_call() -> None:

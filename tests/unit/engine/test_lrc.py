@@ -48,7 +48,7 @@ def test_the_whole_response_is_compared_with_the_verdict_that_the_score_says() -
     assert response_of(CALM) == "Normal scenes. Calm."
     encoder = GivenVectors({"Normal scenes. A man.": EAST, "Anomalous scenes. A man.": NORTH})
     cleaner = LocalResponseCleaning(encoder, LrcSettings())
-    cleaner.push(Judgement(0.2, text="A man."))
+    cleaner.push(seen(Judgement(0.2, text="A man."), EAST))
     assert cleaner.push(seen(Judgement(0.7, text="A man."), EAST)).now.score == 0.2
 
 
@@ -114,8 +114,10 @@ def test_what_is_no_answer_is_no_neighbour_and_nothing_reaches_across_it(between
     assert said(pushed(cleaning(look_ahead=1), judgements)[2].now) == said(FIGHT)
 
 
-def test_a_window_without_a_vector_still_is_a_neighbour() -> None:
-    assert said(pushed(cleaning(), [CALM, seen(FIGHT, EAST)])[1].now) == said(CALM)
+def test_a_window_without_a_vector_is_no_neighbour_and_nobody_is_asked_for_its_texts() -> None:
+    assert said(pushed(cleaning(), [CALM, seen(FIGHT, EAST)])[1].now) == said(FIGHT)
+    unknown = Judgement(0.9, text="A sentence that this encoder would fail at.")
+    assert pushed(cleaning(look_ahead=1), [unknown, unknown])[1] == Cleaned(unknown)
 
 
 @pytest.mark.parametrize("part", ["skip", "reset"])

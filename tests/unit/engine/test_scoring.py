@@ -10,6 +10,7 @@ from engine.scoring import (
     FENCE,
     Scoring,
     Wording,
+    event_explanation,
     explanation,
     questions,
     rest_of_reply,
@@ -140,6 +141,12 @@ def test_an_explanation_fits_the_score_and_after_others_it_sums_them_up() -> Non
     assert explanation(wording, 0.5) == rest_of_reply(wording, anomalous=True)
     assert explanation(wording, 0.49) == rest_of_reply(wording, anomalous=False)
     assert explanation(wording, 0.9, ["A bin glows."]) == summary(wording, ["A bin glows."])
+
+
+def test_an_event_is_explained_as_one_whatever_score_opened_it() -> None:
+    wording = Wording(Definition(text="smoke"))
+    assert event_explanation(wording) == rest_of_reply(wording, anomalous=True)
+    assert event_explanation(wording, ["A bin glows."]) == summary(wording, ["A bin glows."])
 
 
 def test_a_place_is_asked_for_by_the_sentence_and_the_reply_is_begun_with_it() -> None:

@@ -414,7 +414,9 @@ def test_a_source_that_makes_no_sense_is_refused_before_anything_is_started(tmp_
         Watch(config(tmp_path, {"front": {"source": "synthetic://?sede=3"}}), rising([]))
 
 
-def telling(scores: Sequence[Answer], explain: Callable[[Request], Explanation]) -> ScriptedLanguageScorer:
+def telling(
+    scores: Sequence[Answer] | Callable[[Window], Answer], explain: Callable[[Request], Explanation]
+) -> ScriptedLanguageScorer:
     """A scorer that scores first and explains afterwards, when it is asked to."""
     return ScriptedLanguageScorer(scores, explain, frame_size=(64, 36))
 
@@ -440,6 +442,40 @@ def test_an_event_opens_without_words_is_explained_while_it_goes_on_and_ends_wit
     assert end.explanation == "In short: Seen at 0.7. Seen at 0.95."
     assert {alert.id for alert in heard.alerts} == {new.id}
     assert new.model.prompt_sha256 == scorer.info_for(Definition()).prompt_sha256
+
+
+def test_sentences_that_come_with_the_score_get_their_boxes_and_are_summed_up_at_the_end(tmp_path: Path) -> None:
+    def explain(request: Request) -> Explanation:
+        if request.said:
+            return Explanation("In short: " + " ".join(request.said))
+        return Explanation(request.sentence or "Asked for.", boxes=(Box(0.1, 0.1, 0.5, 0.5, "it"),))
+
+    cameras: dict[str, Any] = {
+        "boxed": {"source": SCENE.format(4)},
+        "plain": {"source": SCENE.format(4), "evidence": {"boxes": False}},
+    }
+    for camera in cameras.values():
+        camera |= {"pace": "realtime", "window": WINDOW, "alerts": ALERTS | {"open": 0.4, "close": 0.2}}
+    said = [Judgement(0.1), *[Judgement(0.6, text="A man waits.")] * 2, *[Judgement(0.9, text="A man climbs.")] * 10]
+    calm = [Judgement(0.1), *[Judgement(0.45, text="A street is empty.")] * 10]
+    scorer = telling(lambda window: (calm if window.camera == "calm" else said)[window.index], explain)
+    cameras["calm"] = cameras["boxed"]
+    heard = watch(config(tmp_path, cameras), scorer)
+    told = {name: [alert for alert in heard.alerts if alert.camera == name] for name in cameras}
+    assert {name: alerts[-1].explanation for name, alerts in told.items()} == {
+        "boxed": "In short: A man waits. A man climbs.",
+        "plain": "In short: A man waits. A man climbs.",
+        "calm": "Asked for.",  # what was said of it says that nothing is abnormal
+    }
+    assert {name: len(alerts[-1].boxes) for name, alerts in told.items()} == {"boxed": 1, "plain": 0, "calm": 1}
+    asked = [(each.window.camera, each.sentence, each.boxes, bool(each.said)) for each in scorer.requests]
+    assert sorted(asked, key=str) == [
+        ("boxed", "A man climbs.", True, False),
+        ("boxed", "A man waits.", True, False),
+        ("boxed", None, False, True),
+        ("calm", None, True, False),
+        ("plain", None, False, True),
+    ]
 
 
 def test_the_picture_of_an_event_is_the_one_that_its_boxes_belong_to(

@@ -80,6 +80,40 @@ class InSteps(Device):
         yield self.square(numbers)[half:]
 
 
+@pytest.mark.parametrize(("memory", "batches"), [(3, [4, 4]), (2, [4, 4, 2, 2])])
+def test_what_is_kept_for_later_is_given_up_before_a_batch_is_halved(memory: int, batches: list[int]) -> None:
+    device = Device(memory)
+
+    def make_room() -> bool:
+        device.memory += 1
+        return True  # each batch brings something to be kept
+
+    assert TokenBudget(4, make_room).spend(range(4), 1, device.square) == [0, 1, 4, 9]
+    assert device.batches == batches  # given up once, then halved
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_out_of_memory_is_known_whoever_says_it_and_room_is_made_for_one_window_too(error: RuntimeError) -> None:
+    kept = [1]
+
+    def work(numbers: Sequence[int]) -> list[int]:
+        if kept:
+            raise error
+        return list(numbers)
+
+    assert TokenBudget(1, lambda: bool(kept and kept.pop())).spend([5], 1, work) == [5]
+    kept.append(1)
+    with pytest.raises(ScorerError, match="single window"):
+        TokenBudget(1).spend([5], 1, work)
+
+
 def test_work_in_steps_gives_each_result_when_it_is_finished_and_once() -> None:
     device = InSteps(100)
     steps = list(TokenBudget(4).in_steps(range(6), 1, device.squares))

@@ -80,7 +80,7 @@ def expected(internvl2: InternVL2, request: Request) -> str | None:
     """The sentence of a whole pass for each token."""
     wording = Wording(request.definition)
     asked = summary(wording, request.said) if request.said else None
-    asked = asked or rest_of_reply(wording, anomalous=request.score >= 0.5)
+    asked = asked or rest_of_reply(wording, anomalous=True)
     return sentence_of(PlainReading(internvl2, prompt_text("task")).write(request.window, asked, 20))
 
 
@@ -131,22 +131,22 @@ def test_nothing_is_explained_when_nothing_is_asked(make: Callable[..., InternVL
     assert list(make().explain([])) == []
 
 
-def test_the_sentence_fits_the_score_and_a_summary_what_was_said(
+def test_a_sentence_says_what_is_abnormal_whatever_score_opens_an_event_and_a_summary_what_was_said(
     make: Callable[..., InternVL2Scorer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scorer = make(questions=("Who?",))
-    says = Saying("A man falls.\n```", "All is quiet.", "A fire.")
+    says = Saying("A man falls.\n```", "A man runs.", "A fire.")
     monkeypatch.setattr(scorer._reading, "writing", says)
     requests = [
         Request(window(SIDE), SMOKE, 0.5),
-        Request(window(SIDE), USUAL, 0.49),
+        Request(window(SIDE), USUAL, 0.31),
         Request(window(SIDE), SMOKE, 0.1, said=("It glows.",)),
     ]
     found = together(scorer.explain(requests))
-    assert [found[place].text for place in range(3)] == ["A man falls.", "All is quiet.", "A fire."]
+    assert [found[place].text for place in range(3)] == ["A man falls.", "A man runs.", "A fire."]
     smoke, usual = Wording(SMOKE, ("Who?",)), Wording(USUAL, ("Who?",))
     assert says.asked == [
-        [rest_of_reply(smoke, anomalous=True), rest_of_reply(usual, anomalous=False), summary(smoke, ("It glows.",))]
+        [rest_of_reply(smoke, anomalous=True), rest_of_reply(usual, anomalous=True), summary(smoke, ("It glows.",))]
     ]
 
 
@@ -175,6 +175,17 @@ def test_boxes_are_asked_for_in_the_worst_frame_alone(
     assert (found[2].text, found[2].boxes) == ("A dog.", ())
     assert says.asked[1] == [whereabouts("A fire."), whereabouts("A dog.")]
     assert looked == [[[0, 1, 2, 3]], [[4, 5, 6, 7]], [[8, 9, 10, 11]], [[2]], [[11]]]
+
+
+def test_where_the_sentence_is_known_only_its_place_is_asked_for(
+    make: Callable[..., InternVL2Scorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = make()
+    says = Saying("[[100,200,300,400]]</box>")
+    monkeypatch.setattr(scorer._reading, "writing", says)
+    found = together(scorer.explain([Request(window(SIDE), SMOKE, 0.9, boxes=True, sentence="A fire.")]))
+    assert (found[0].text, found[0].boxes) == ("A fire.", (Box(0.1, 0.2, 0.3, 0.4),))
+    assert says.asked == [[whereabouts("A fire.")]]
 
 
 @pytest.mark.usefixtures("short")

@@ -10,6 +10,7 @@ pytest.importorskip("sentencepiece", reason="needs the vlm extra")
 
 import torch
 
+from engine.internvl2 import device_memory
 from engine.internvl2 import features as features_module
 from engine.internvl2.features import FrameFeatures
 from engine.internvl2.load import InternVL2
@@ -53,6 +54,19 @@ def test_features_are_those_of_each_frame_by_itself_however_many_are_computed_at
         assert found.shape == (4, 4 * internvl2.tokens_per_tile, 48)
         assert (found - plain(internvl2, windows)).abs().max() < 2e-5
     assert found.std() > 0.01
+
+
+def test_what_is_remembered_is_bounded_by_the_memory_that_is_left_and_given_up_when_there_is_none(
+    internvl2: InternVL2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    each = internvl2.tokens_per_tile * 48 * 4
+    monkeypatch.setattr(device_memory, "available_bytes", lambda device: 4 * 3 * each)
+    features = FrameFeatures(internvl2, 100)
+    features.of([window(SIDE, 0)])
+    assert len(features) == 3  # of four: a quarter of what is left
+    assert features.make_room()
+    assert len(features) == 0
+    assert not features.make_room()
 
 
 def test_a_frame_is_computed_once_whatever_the_windows_that_it_is_in(internvl2: InternVL2) -> None:

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from engine.errors import CheckpointError, ScorerError, UsageError
+from engine.errors import CheckpointError, DeviceLostError, ScorerError, UsageError
 from engine.internvl2 import device_memory, weights
 from engine.internvl2.load import load
 from tests.unit.engine.internvl2.checkpoints import Tensors, config, loaded, logits, tensors, write
@@ -203,6 +203,32 @@ def test_a_model_that_does_not_fit_is_refused_before_anything_is_read(
     monkeypatch.setattr(device_memory, "available_bytes", lambda device: 1000)
     monkeypatch.setattr(weights._Shards, "read", never)
     with pytest.raises(ScorerError, match=r"needs 0\.0 GiB of memory and cpu has 0\.0 GiB left"):
+        loaded(tmp_path)
+
+
+def test_a_model_that_leaves_no_memory_for_a_window_is_refused_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = config(QWEN2)
+    held = tensors(values)
+    write(tmp_path, values, held)
+    own = sum(each.numel() for each in held.values()) * 4
+    monkeypatch.setattr(device_memory, "available_bytes", lambda device: own + 1000)
+    with pytest.raises(ScorerError, match="with one window needs"):
+        loaded(tmp_path)
+    monkeypatch.setattr(device_memory, "available_bytes", lambda device: own + 2**30)
+    loaded(tmp_path)
+
+
+def test_a_device_that_is_lost_while_loading_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = config(QWEN2)
+    write(tmp_path, values, tensors(values))
+
+    def fails(shards: Any, name: str) -> torch.Tensor:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(weights._Shards, "read", fails)
+    with pytest.raises(DeviceLostError):
         loaded(tmp_path)
 
 

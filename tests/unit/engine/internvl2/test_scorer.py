@@ -182,8 +182,25 @@ def test_out_of_memory_loses_no_window_and_changes_no_score(
 
     monkeypatch.setattr(scorer._reading, "see", sometimes)
     assert [each.score for each in scorer.score(windows)] == pytest.approx(expected, abs=2e-5)
-    assert failed == [5]
+    assert failed == [5, 5]  # at first only what is remembered of frames is given up
     assert "out of memory with 5 windows at once: going on with 2" in caplog.text
+
+
+def test_no_memory_for_the_beginning_of_a_prompt_is_one_clear_line_and_a_lost_device_too(
+    internvl2: InternVL2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error: RuntimeError
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(InternVL2, "embed", fails)
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+    with pytest.raises(ScorerError, match="tiny leaves too little memory on cpu to work with: use a smaller"):
+        InternVL2Scorer(internvl2, InternVL2Settings(), name="tiny")
+    error = RuntimeError("CUDA error: unspecified launch failure")
+    with pytest.raises(DeviceLostError):
+        InternVL2Scorer(internvl2, InternVL2Settings(), name="tiny")
 
 
 def test_out_of_memory_on_a_single_window_makes_it_unknown_with_the_reason(

@@ -50,11 +50,15 @@ def test_the_authors_outputs_are_met(name: str, capsys: Capture) -> None:
 def test_a_folder_with_a_tokenizer_alone_can_be_verified(name: str, capsys: Capture) -> None:
     code, report, _ = _verified(capsys, SHARED / name)
     assert code == 0
+    oracle = json.loads((SHARED / name / "tokenizer_oracle.json").read_text(encoding="utf-8"))
+    count = len(oracle["cases"]) + len(oracle["special_ids"])
     assert report == {
         "max_abs_diff": {},
         "greedy_equal": None,
         "prompts_equal": None,
         "tokens_equal": True,
+        "tokens": f"{count} of {count}",
+        "not_compared": [],
         "ok": True,
     }
 
@@ -110,7 +114,7 @@ def test_shapes_and_values_that_cannot_be_compared_are_no_agreement(tmp_path: Pa
     assert report["max_abs_diff"] == {"short_logits": None, "short_last_logits": None}
 
 
-def test_a_tensor_of_no_known_kind_is_said_to_be_passed_over(tmp_path: Path, capsys: Capture, caplog: Any) -> None:
+def test_a_tensor_of_no_known_kind_is_no_agreement_and_is_named(tmp_path: Path, capsys: Capture) -> None:
     folder = _own(tmp_path)
     expected = logits(loaded(folder))
     internvl2 = loaded(folder)
@@ -122,10 +126,12 @@ def test_a_tensor_of_no_known_kind_is_said_to_be_passed_over(tmp_path: Path, cap
         chat_input_ids=np.array([ids]),
         chat_logits=expected.numpy(),
         chat_dreams=np.zeros(3),
+        vit_patch_embeds=np.zeros(3),
     )
-    code, report, _ = _verified(capsys, folder, tmp_path / "oracle.npz")
-    assert (code, set(report["max_abs_diff"])) == (0, {"chat_logits"})
-    assert "chat_dreams is of no known kind" in caplog.text
+    code, report, said = _verified(capsys, folder, tmp_path / "oracle.npz")
+    assert (code, report["ok"], set(report["max_abs_diff"])) == (1, False, {"chat_logits"})
+    assert report["not_compared"] == ["chat_dreams", "vit_patch_embeds"]
+    assert "chat_dreams (of no known kind, not compared)" in said
 
 
 def test_a_checkpoint_that_cannot_be_loaded_is_a_failure_in_one_line(tmp_path: Path, capsys: Capture) -> None:

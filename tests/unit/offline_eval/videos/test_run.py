@@ -11,7 +11,8 @@ import pytest
 import offline_eval.videos.run as run_module
 from engine.errors import UsageError
 from engine.motion import MotionScorer
-from engine.scripted import Answer, ScriptedScorer
+from engine.scorer import Explanation, Request
+from engine.scripted import Answer, ScriptedLanguageScorer, ScriptedScorer
 from engine.types import Judgement, Window
 from engine.windows import WindowPlan
 from offline_eval.datasets.base import Video
@@ -235,6 +236,28 @@ def test_recorded_answers_of_a_replay_replay_the_same(tmp_path: Path) -> None:
 
 
 # The published segments
+
+
+@pytest.mark.parametrize("plan", [WindowPlan(), RawSegments()])
+def test_a_language_model_is_shown_pictures_that_are_scaled_as_those_it_was_trained_with(
+    plan: Plan, tmp_path: Path
+) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    shown: list[np.ndarray] = []
+
+    def answer(window: Window) -> Answer:
+        shown.append(window.frames[0].image.copy())
+        return 0.5
+
+    def explain(_request: Request) -> Explanation:
+        return Explanation("Nobody asks.")
+
+    coverage = folder_of(tmp_path / "videos", a=3.5)
+    recipe = Recipe(lambda: ScriptedLanguageScorer(answer, explain, frame_size=(112, 112)))
+    assert replay(coverage, tmp_path / "out", recipe, plan=plan).complete
+    assert read_run(tmp_path / "out").settings["pictures"] == "bicubic"
+    first = pillow.fromarray(pictures(tmp_path / "videos" / "a.mp4")[0])
+    assert np.array_equal(shown[0], np.asarray(first.resize((112, 112), pillow.Resampling.BICUBIC)))
 
 
 def test_raw_segments_show_the_published_frames_of_every_thirty(tmp_path: Path) -> None:

@@ -89,6 +89,20 @@ def test_only_the_given_pixels_are_written_whatever_their_layout() -> None:
     assert np.array_equal(reversed_view, plain)
 
 
+@pytest.mark.parametrize("size", [(352, 288), (1280, 720)])
+def test_an_exact_scaler_gives_what_pillow_makes_of_the_whole_picture(size: tuple[int, int]) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    frame = av.VideoFrame.from_ndarray(scene(3, *size), format="rgb24").reformat(format="yuv420p")
+    frame.colorspace = BT601 if size[1] < 720 else BT709
+    whole = frame.to_ndarray(format="rgb24")
+    expected = np.asarray(pillow.fromarray(whole).resize((448, 448), pillow.Resampling.BICUBIC))
+    quick, exact = (np.zeros((448, 448, 3), np.uint8) for _ in range(2))
+    Scaler().write_rgb(frame, quick)
+    Scaler(exact=True).write_rgb(frame, exact)
+    assert np.array_equal(exact, expected)
+    assert np.abs(quick.astype(int) - expected).max() > 1
+
+
 def test_one_scaler_serves_pictures_of_changing_kinds() -> None:
     scaler = Scaler()
     frames = [
