@@ -123,9 +123,9 @@ def rest_of_reply(wording: Wording, *, anomalous: bool) -> Question:
     return Question(wording.ask("verdict"), f"{FENCE}{said} scenes.\n")
 
 
-def explanation(wording: Wording, score: float, said: Sequence[str] = ()) -> Question:
-    """Asks for a sentence that fits a window's score; where something was `said` of the event before, for a summary."""
-    return summary(wording, said) if said else rest_of_reply(wording, anomalous=is_anomalous(score))
+def explanation(wording: Wording, score: float) -> Question:
+    """Asks for a sentence that fits a window's score."""
+    return rest_of_reply(wording, anomalous=is_anomalous(score))
 
 
 def event_explanation(wording: Wording, said: Sequence[str] = ()) -> Question:

@@ -24,6 +24,7 @@ from engine.scoring import (
     Question,
     Scoring,
     Wording,
+    event_explanation,
     explanation,
     questions,
     rest_of_reply,
@@ -100,10 +101,12 @@ class Judging:
         return replace(found[first], further={name: found[name] for name in further})
 
     async def explain(self, request: Request, deadline_s: float) -> Explanation:
-        question = explanation(self._wording(request.definition), request.score, request.said)
+        question = event_explanation(self._wording(request.definition), request.said)
         frames = [data_url(frame) for frame in request.window.frames]
+        sentence = request.sentence
         try:
-            sentence = await self._sentence(self._talk(frames, deadline_s, patient=True), question)
+            if sentence is None:
+                sentence = await self._sentence(self._talk(frames, deadline_s, patient=True), question)
         except ScorerError as error:
             return Explanation(None, reason=error.message)
         if sentence is None:

@@ -60,6 +60,8 @@ def make_source(config: CameraConfig, doors: Doors | None = None) -> Source:
                 raise UsageError(f"{config.source} needs the webrtc extra", advice="pip install -e '.[console,webrtc]'")
             return WebRtcSource(name, doors[name], config.stall_s)
         case _:
+            if config.scaling == "exact" and find_spec("PIL") is None:
+                raise UsageError(f"{config.source}: `scaling: exact` needs Pillow", advice="pip install -e '.[vlm]'")
             options = PyAvOptions(
                 rtsp_transport=config.rtsp_transport,
                 open_timeout_s=config.open_timeout_s,
@@ -67,6 +69,7 @@ def make_source(config: CameraConfig, doors: Doors | None = None) -> Source:
                 hwaccel=None if config.hwaccel == "none" else config.hwaccel,
                 skip_unreferenced=config.skip_unreferenced,
                 wanted_fps=config.window.fps,
+                exact=config.scaling == "exact",
             )
             return PyAvSource(url, options)
 

@@ -215,6 +215,20 @@ def test_explanations_are_sentences_with_boxes_and_summaries(
     assert len(located) >= 1
 
 
+def test_an_event_is_explained_as_one_and_a_sentence_that_is_known_only_placed(
+    serve: Callable[..., OpenAIServer], make: Callable[..., OpenAIScorer]
+) -> None:
+    server = serve("--abnormal", "0-99")
+    scorer = make(server)
+    (window,) = windows(1)
+    before = len(server.asked())
+    explained(scorer, Request(window, Definition(), 0.3))
+    assert server.asked()[-1]["opening"] == "```\nAnomalous scenes.\n"
+    (known_already,) = explained(scorer, Request(window, Definition(), 0.9, sentence="A dog runs.", boxes=True))
+    assert (known_already.text, known_already.boxes) == ("A dog runs.", (Box(0.1, 0.2, 0.5, 0.9),))
+    assert len(server.asked()) == before + 2
+
+
 def test_a_sentence_comes_with_the_score_where_that_is_wanted(
     serve: Callable[..., OpenAIServer], make: Callable[..., OpenAIScorer]
 ) -> None:

@@ -134,6 +134,11 @@ class CameraDefaults(Section):
     skip_unreferenced: bool = Field(
         default=True, description="Do not decode pictures that no other one needs. Turn off if motion looks jerky."
     )
+    scaling: Literal["fast", "exact"] = Field(
+        default="fast",
+        description="How pictures are scaled to the scorer's size. `exact` is how InternVL2 was trained, and takes 3 to "
+        "21 ms a frame (`docs/performance.md`). It needs Pillow; webcams and publishers ignore it.",
+    )
     size: Pixels | None = Field(default=None, description="Picture size to ask a webcam for. Other sources ignore it.")
     fps: float | None = Field(
         default=None, gt=0, le=240, description="Pictures per second to ask a webcam for. Other sources ignore it."

@@ -136,11 +136,10 @@ def test_a_summary_is_asked_of_what_was_said_in_order_and_by_the_definition() ->
     assert (asked.opening, asked.answers) == ("", ())
 
 
-def test_an_explanation_fits_the_score_and_after_others_it_sums_them_up() -> None:
+def test_an_explanation_fits_the_score() -> None:
     wording = Wording(Definition(text="smoke"))
     assert explanation(wording, 0.5) == rest_of_reply(wording, anomalous=True)
     assert explanation(wording, 0.49) == rest_of_reply(wording, anomalous=False)
-    assert explanation(wording, 0.9, ["A bin glows."]) == summary(wording, ["A bin glows."])
 
 
 def test_an_event_is_explained_as_one_whatever_score_opened_it() -> None:

@@ -19,8 +19,9 @@ from engine.types import Definition, Judgement
 from stream.cli.watch import _overrides
 from stream.config import from_mapping
 from stream.config.models import InternVL2ScorerConfig
-from stream.wiring.cameras import make_cleaner
+from stream.wiring.cameras import make_cleaner, make_source
 from stream.wiring.scorers import make_scorer, with_cleaning
+from tests.unit.stream.sources.videos import encode, rgb, split
 
 TINY = Path(__file__).parents[3].parent / "shared" / "data" / "internvl2"
 
@@ -109,6 +110,20 @@ def test_a_scorer_without_words_has_nothing_to_clean(caplog: pytest.LogCaptureFi
     scorer = ScriptedScorer([])
     assert with_cleaning(scorer, from_mapping({})) == (scorer, None)
     assert not caplog.text
+
+
+@pytest.mark.parametrize("scaling", ["fast", "exact"])
+def test_a_camera_is_scaled_as_models_were_trained_where_that_is_asked_for(tmp_path: Path, scaling: str) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    path = encode(tmp_path / "a.mp4", size=(160, 96), pictures=1)
+    camera = from_mapping({"cameras": {"a": {"source": str(path), "scaling": scaling}}}).cameras["a"]
+    source = make_source(camera)
+    source.open()
+    _, _, (picture, *_) = split(list(source))
+    whole = pillow.fromarray(rgb(picture, 160, 96))
+    expected = np.asarray(whole.resize((64, 48), pillow.Resampling.BICUBIC))
+    assert np.array_equal(rgb(picture, 64, 48), expected) == (scaling == "exact")
+    source.close()
 
 
 class Letters:
