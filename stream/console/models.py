@@ -256,13 +256,18 @@ class TriedPoint(BaseModel):
 
 
 class Try(BaseModel):
-    """`old` is by the wording in force, `new` by the one that is tried. `start_time` is null for a clip."""
+    """`old` is by the wording in force, `new` by the one that is tried.
+
+    `start_time`, `length_s` and `shortfall` are null for a clip, and until what was just seen was recorded.
+    """
 
     id: str
     camera: str
     state: Literal["running", "done", "failed"]
     problem: str | None
     start_time: Time | None
+    length_s: float | None = Field(description="How much there was of what the camera showed last.")
+    shortfall: str | None = Field(description="Why there was less than was asked for; null when there was not.")
     old: list[TriedPoint]
     new: list[TriedPoint]
 

@@ -101,12 +101,15 @@ def _in_force(applied: Applied) -> DefinitionsInForce:
 
 
 def _try(trial: Trial) -> Try:
+    footage = trial.footage
     return Try(
         id=trial.id,
         camera=trial.camera,
         state=trial.state,
         problem=trial.problem,
-        start_time=trial.start_time_s,
+        start_time=footage.start_time_s if footage else None,
+        length_s=footage.length_s if footage else None,
+        shortfall=footage.shortfall if footage else None,
         old=[TriedPoint(at_s=at_s, score=score) for at_s, score in trial.old],
         new=[TriedPoint(at_s=at_s, score=score) for at_s, score in trial.new],
     )

@@ -13,6 +13,7 @@ const LOOK_EVERY_MS = 700;
 /** In `place`, on the clip of `event` or on what the camera showed last; `open(definition)` is its threshold now. */
 export async function tryOut(place, camera, definition, { event, signal, open }) {
   const told = h("p", { role: "status" }, "Asking…");
+  const less = h("p", { class: "soft" });
   const chart = new Chart({
     label: "Score by the words in force and by the new ones",
     describe,
@@ -26,7 +27,7 @@ export async function tryOut(place, camera, definition, { event, signal, open })
     h("span", { class: "key" }, h("i", { class: "key-old" }), "words in force"),
     h("span", { class: "key" }, h("i", { class: "key-threshold" }), "an event opens"),
   );
-  fill(place, told, chart.node, legend);
+  fill(place, told, less, chart.node, legend);
   chart.node.hidden = legend.hidden = true;
   const before = open(definition);
   const after = definition.open ?? before;
@@ -52,9 +53,11 @@ export async function tryOut(place, camera, definition, { event, signal, open })
   }
 
   function paint() {
-    const { state, old } = trial;
+    const { state, old, length_s, shortfall } = trial;
     chart.node.hidden = legend.hidden = !old.length;
-    const on = event ? "the alert's clip" : `the last ${lasting(state === "done" ? old.at(-1).at_s : LAST_S)}`;
+    const on = event ? "the alert's clip" : `the last ${lasting(length_s ?? LAST_S)}`;
+    setText(less, shortfall ? `${lasting(length_s)} of the ${lasting(LAST_S)} asked for were there: ${shortfall}.` : "");
+    less.hidden = !shortfall;
     if (state === "failed") setText(told, `It could not be tried to its end. ${trial.problem}.`);
     else if (state === "running")
       setText(told, old.length ? `Scoring ${on}: ${lasting(old.at(-1).at_s)} so far…` : `Scoring ${on}…`);
