@@ -209,14 +209,18 @@ class MarkTold(BaseModel):
 
 
 class DefinitionsChange(BaseModel):
+    """`undone_by` and `undone_time` are null for what stands, and for what was undone before that was kept."""
+
     time: Time
     by: str
     definitions: list[DefinitionConfig]
     undone: bool
+    undone_by: str | None
+    undone_time: Time | None
 
     @classmethod
     def of(cls, change: Change) -> DefinitionsChange:
-        return cls(time=change.time, by=change.by, definitions=list(change.definitions), undone=change.undone)
+        return cls.model_validate(change, from_attributes=True)
 
 
 class Definitions(BaseModel):

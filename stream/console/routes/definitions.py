@@ -47,9 +47,9 @@ async def change(account: Operator, here: Here, camera: Name, given: Definitions
 
 
 @router.post("/definitions/{camera}/undo")
-async def undo(_account: Operator, here: Here, camera: Name, given: UndoGiven) -> DefinitionsInForce:
+async def undo(account: Operator, here: Here, camera: Name, given: UndoGiven) -> DefinitionsInForce:
     """Back to what was in force before the last change."""
-    return _in_force(await here.changes.undo(camera, given.based_on))
+    return _in_force(await here.changes.undo(camera, given.based_on, account.name))
 
 
 @router.post("/definitions/{camera}/try", status_code=HTTPStatus.ACCEPTED)
