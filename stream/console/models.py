@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -12,6 +12,8 @@ from engine.types import Definition
 from stream.config.models import DefinitionConfig
 from stream.console.changes import Change
 from stream.console.marks import Mark
+from stream.console.told import Told
+from stream.feed.messages import AlertBox, AlertMessage, AlertModel
 
 Time = Annotated[float, Field(description="Seconds since the Unix epoch, in UTC.")]
 Verdict = Literal["true", "false"]
@@ -139,14 +141,14 @@ class Event(BaseModel):
     fault: str | None
     explanation: str | None
     explanation_state: str
-    boxes: list[dict[str, Any]]
+    boxes: tuple[Annotated[AlertBox, Told()], ...]
     snapshot: str | None
     snapshot_note: str | None
     snapshot_time: Time | None
     clip: str | None
     clip_note: str | None
     clip_start_time: Time | None
-    model: dict[str, Any]
+    model: Annotated[AlertModel, Told()]
     suppressed_count: int
     mark: EventMark | None
 
@@ -161,7 +163,7 @@ class Events(BaseModel):
 class EventCourse(Event):
     """With the alerts it was told by, as on the feed, and all that people said of it."""
 
-    messages: list[dict[str, Any]]
+    messages: list[Annotated[AlertMessage, Told()]]
     marks: list[EventMark]
 
 
