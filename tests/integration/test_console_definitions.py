@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the console extra")
 pytest.importorskip("httpx2", reason="needs the openai extra")
 
+from stream.outbox import Outbox
 from stream.reload import ConfigFile
-from tests.integration.console import SCENE, Running, WordScorer, all_closed
+from tests.integration.console import SCENE, Running, WordScorer, all_closed, settings, until
+from tests.unit.stream.clips import encode
+from tests.unit.stream.feed.made import an_alert
 
 ANN, BEN = "ann-" + "x" * 24, "ben-" + "x" * 24
 FILE = """\
@@ -120,3 +124,24 @@ def test_it_is_kept_who_took_a_change_back_and_when(running: Running) -> None:
     assert (undone["by"], undone["undone"], undone["undone_by"]) == ("ann", True, "ben")
     assert undone["undone_time"] >= undone["time"]
     assert (first["undone"], first["undone_by"], first["undone_time"]) == (False, None, None)
+
+
+def test_a_player_may_ask_what_a_clip_or_a_picture_is_before_it_takes_it(tmp_path: Path) -> None:
+    clip = tmp_path / "events/A.mp4"
+    clip.parent.mkdir()
+    encode(clip, seconds=1.0)
+    with Outbox(tmp_path / "outbox.sqlite3", time.time) as outbox:
+        outbox.append(an_alert(id="A", type="end", end_time=11.0, clip="events/A.mp4"))
+    with all_closed() as opened:
+        running = Running(settings(tmp_path, {"hall": {"source": SCENE.format(1)}}), WordScorer())
+        opened.append(running)
+        asked = running.client.head("/api/alerts/A/clip.mp4")
+        assert (asked.status_code, asked.content) == (200, b"")
+        assert (asked.headers["content-type"], asked.headers["content-length"]) == (
+            "video/mp4",
+            str(clip.stat().st_size),
+        )
+        assert running.client.head("/api/alerts/A/snapshot.jpg").status_code == 404
+        until(lambda: running.client.get("/api/cameras/hall/frame.jpg").status_code == 200, "a picture")
+        asked = running.client.head("/api/cameras/hall/frame.jpg")
+        assert (asked.status_code, asked.content, asked.headers["content-type"]) == (200, b"", "image/jpeg")
