@@ -27,7 +27,7 @@ export function chooserOf(events, wanted) {
     );
     select.value = chooser.chosen?.id ?? "";
     made.push(select);
-    return h("label", { class: "check" }, "Try on", select);
+    return h("label", { class: "check" }, "Try\u00a0on", select);
   }
 
   function choose(chosen) {
