@@ -167,6 +167,7 @@ class PacketRing:
         self._next_position = 0
         self._awaits_key = True
         self._oversized_groups = 0
+        self._is_full = False
         self._ended = False
 
     @property
@@ -177,6 +178,19 @@ class PacketRing:
     def oversized_groups(self) -> int:
         """Groups dropped because one alone is larger than the ring: no clip of them is possible."""
         return self._oversized_groups
+
+    @property
+    def max_s(self) -> float:
+        return self._max_s
+
+    @property
+    def max_bytes(self) -> int:
+        return self._max_bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is `max_bytes`, and not `max_s`, that the last packets had to go for."""
+        return self._is_full
 
     @property
     def ended(self) -> bool:
@@ -214,8 +228,10 @@ class PacketRing:
             while len(self._groups) > 1 and (
                 self._size_bytes > self._max_bytes or self._groups[1].start_s <= time_s - self._max_s
             ):
+                self._is_full = self._size_bytes > self._max_bytes
                 self._drop_oldest()
             if self._size_bytes > self._max_bytes:
+                self._is_full = True
                 self._drop_oldest()
                 self._oversized_groups += 1
                 self._awaits_key = True

@@ -5,7 +5,9 @@ Finds its way by YAML's marks. Knows nothing of Vigil's keys, and writes no file
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import yaml
@@ -16,8 +18,21 @@ LONGEST_LINE = 110
 _ONE_LINE = 1 << 30  # wider than any value: PyYAML folds what is wider
 
 Value = str | dict[str, Any]
-Item = tuple[Value, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """An item that stays but for these of its keys; None is one that goes. A plain text is the key `text`."""
+
+    value: Value  # the whole of it, for where it was not written yet
+    changes: Mapping[str, object]
+
+
+Item = tuple[Value | Revised, int | None]
 """A value, and its place in the list before, if it had one: then it stays as it is written, with the comments above."""
+
+
+Edit = tuple[int, int, str]  # from where to where in a text, and what comes there
 
 
 def with_list(text: str, path: Sequence[str], items: Sequence[Item]) -> str:
@@ -25,24 +40,37 @@ def with_list(text: str, path: Sequence[str], items: Sequence[Item]) -> str:
 
     Raises UsageError when the mapping is not in the text.
     """
+    *parents, key = path
+    node = _mapping(text, parents)
+    key_node, value = _entry(node, key)
+    if key_node is None or value is None:
+        return _added(text, node, key, [_new(value) for value, _ in items])
+    kept = value.value if isinstance(value, yaml.SequenceNode) else []
+    if items and [place for _, place in items] == list(range(len(kept))):
+        return _spliced(text, [edit for each, place in items for edit in _revisions(text, kept[place or 0], each)])
+    if isinstance(value, yaml.SequenceNode) and not value.flow_style:
+        return _block_changed(text, key_node, value, items)
+    written = [_flow(_new(each)) if place is None else _revised(text, kept[place], each) for each, place in items]
+    start, end = value.start_mark.index, value.end_mark.index
+    return text[:start] + ("" if text[start - 1].isspace() else " ") + f"[{', '.join(written)}]" + text[end:]
+
+
+def span_of(text: str, path: Sequence[str]) -> tuple[int, int]:
+    """From where to where the mapping at `path` goes, with the line it ends in. Raises UsageError as `with_list`."""
+    node = _mapping(text, path)
+    return node.start_mark.index, _line_end(text, _end(text, node))
+
+
+def _mapping(text: str, path: Sequence[str]) -> yaml.MappingNode:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise UsageError("the file is no YAML any more", advice="mend it by hand") from error
-    *parents, key = path
-    for name in parents:
+    for name in path:
         node = _entry(node, name)[1]
     if not isinstance(node, yaml.MappingNode):
-        raise UsageError(f"{'.'.join(parents)} is not in the file", advice="it comes from the command line")
-    key_node, value = _entry(node, key)
-    if key_node is None or value is None:
-        return _added(text, node, key, [value for value, _ in items])
-    if isinstance(value, yaml.SequenceNode) and not value.flow_style:
-        return _block_changed(text, key_node, value, items)
-    kept = value.value if isinstance(value, yaml.SequenceNode) else []
-    written = [_flow(each) if place is None else _span(text, kept[place]) for each, place in items]
-    start, end = value.start_mark.index, value.end_mark.index
-    return text[:start] + ("" if text[start - 1].isspace() else " ") + f"[{', '.join(written)}]" + text[end:]
+        raise UsageError(f"{'.'.join(path)} is not in the file", advice="it comes from the command line")
+    return node
 
 
 def _entry(node: yaml.Node | None, key: str) -> tuple[yaml.Node | None, yaml.Node | None]:
@@ -59,7 +87,7 @@ def _added(text: str, mapping: yaml.MappingNode, key: str, new: Sequence[Value])
         before = text[:end].rstrip()
         comma = "" if before[-1] in "{," else ","
         return f"{before}{comma} {key}: [{', '.join(map(_flow, new))}]" + text[end:]
-    at = _line_end(text, _end(mapping))
+    at = _line_end(text, _end(text, mapping))
     indent = " " * mapping.value[0][0].start_mark.column
     line_end = _line_break(text)
     lines = [f"{indent}{key}:", *(line for item in new for line in _block(item, indent + "  "))]
@@ -71,7 +99,7 @@ def _added(text: str, mapping: yaml.MappingNode, key: str, new: Sequence[Value])
 
 def _block_changed(text: str, key: yaml.Node, value: yaml.SequenceNode, items: Sequence[Item]) -> str:
     """Each item goes from the end of the line of what is before it to the end of its own last line."""
-    ends = [_line_end(text, end) for end in (key.end_mark.index, *map(_end, value.value))]
+    ends = [_line_end(text, end) for end in (key.end_mark.index, *(_end(text, each) for each in value.value))]
     line_end, indent = _line_break(text), " " * value.start_mark.column
     if not items:
         colon = text.index(":", key.end_mark.index) + 1
@@ -79,20 +107,83 @@ def _block_changed(text: str, key: yaml.Node, value: yaml.SequenceNode, items: S
     written = ""
     for each, place in items:
         if place is None:
-            written += "".join(line + line_end for line in _block(each, indent))
+            written += "".join(line + line_end for line in _block(_new(each), indent))
         else:
-            chunk = text[ends[place] : ends[place + 1]]
+            chunk = _revised(text, value.value[place], each, ends[place], ends[place + 1])
             written += chunk if chunk.endswith("\n") else chunk + line_end
     return text[: ends[0]] + written + text[ends[-1] :]
 
 
-def _end(node: yaml.Node) -> int:
+def _new(each: Value | Revised) -> Value:
+    return each.value if isinstance(each, Revised) else each
+
+
+def _revised(text: str, node: yaml.Node, each: Value | Revised, start: int = -1, end: int = -1) -> str:
+    """The text from start to end, which is the node's own if they are not given, with the item's revisions."""
+    start = node.start_mark.index if start < 0 else start
+    end = node.end_mark.index if end < 0 else end
+    moved = [(one - start, other - start, new) for one, other, new in _revisions(text, node, each)]
+    return _spliced(text[start:end], moved)
+
+
+def _revisions(text: str, node: yaml.Node, each: Value | Revised) -> list[Edit]:
+    """What has to be replaced for an item to be revised, and only that."""
+    if not isinstance(each, Revised):
+        return []
+    if not isinstance(node, yaml.MappingNode) or not node.value:
+        given = {"text": node.value} if isinstance(node, yaml.ScalarNode) and node.value else {}
+        values = {key: value for key, value in (given | dict(each.changes)).items() if value is not None}
+        whole: Value = values["text"] if values.keys() == {"text"} else values
+        return [(node.start_mark.index, _end(text, node), _flow(whole))]
+    added = {key: value for key, value in each.changes.items() if value is not None}
+    goes = [each.changes.get(key.value, "") is None for key, _ in node.value]
+    if all(goes):
+        return [(node.start_mark.index, _end(text, node), _flow(added))]
+    edits = []
+    for key, value in node.value:
+        if key.value in added:
+            start = value.start_mark.index
+            written = _scalar(added.pop(key.value), flow=bool(node.flow_style))
+            edits.append((start, _end(text, value), written if text[start - 1].isspace() else f" {written}"))
+    for gone, run in groupby(range(len(goes)), goes.__getitem__):
+        if gone:
+            edits.append((*_without(text, node, list(run)), ""))
+    end, line_end = _end(text, node.value[-1][1]), _line_break(text)
+    if node.flow_style:
+        edits.append((end, end, "".join(f", {key}: {_scalar(value, flow=True)}" for key, value in added.items())))
+    elif added:
+        at, indent = _line_end(text, end), " " * node.start_mark.column
+        lines = "".join(f"{indent}{key}: {_scalar(value, flow=False)}{line_end}" for key, value in added.items())
+        edits.append((at, at, lines if text[:at].endswith("\n") else line_end + lines))
+    return edits
+
+
+def _without(text: str, mapping: yaml.MappingNode, run: Sequence[int]) -> tuple[int, int]:
+    """From where to where neighbouring entries go; not all of them, so that the others still are a mapping."""
+    first, last = run[0], run[-1]
+    start = mapping.value[first][0].start_mark
+    if last + 1 < len(mapping.value) and (mapping.flow_style or first == 0):  # what comes next takes their place
+        return start.index, mapping.value[last + 1][0].start_mark.index
+    end = _end(text, mapping.value[last][1])
+    if mapping.flow_style:  # with the comma before
+        return _end(text, mapping.value[first - 1][1]), end
+    return start.index - start.column, _line_end(text, end)
+
+
+def _spliced(text: str, edits: Sequence[Edit]) -> str:
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def _end(text: str, node: yaml.Node) -> int:
     """Where a node's own text ends: PyYAML counts what follows a block as its own."""
     if isinstance(node, yaml.MappingNode) and not node.flow_style:
-        return _end(node.value[-1][1]) if node.value else node.start_mark.index
+        return _end(text, node.value[-1][1]) if node.value else node.start_mark.index
     if isinstance(node, yaml.SequenceNode) and not node.flow_style:
-        return _end(node.value[-1]) if node.value else node.start_mark.index
-    return int(node.end_mark.index)
+        return _end(text, node.value[-1]) if node.value else node.start_mark.index
+    start, end = node.start_mark.index, int(node.end_mark.index)
+    return start + len(text[start:end].rstrip())
 
 
 def _line_end(text: str, index: int) -> int:
@@ -105,10 +196,6 @@ def _line_end(text: str, index: int) -> int:
 
 def _line_break(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
-
-
-def _span(text: str, node: yaml.Node) -> str:
-    return text[node.start_mark.index : node.end_mark.index]
 
 
 def _block(item: Value, indent: str) -> list[str]:

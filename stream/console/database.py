@@ -17,7 +17,8 @@ from engine.errors import RuntimeFault
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of the tables; kept in the file's user_version
+FORMAT = 2  # of the tables; kept in the file's user_version
+OLDEST_READ = 1  # of which marks are read as they are
 WRITE_WITHIN_S = 2.0
 NAME = "console.sqlite3"
 
@@ -37,8 +38,16 @@ _CREATE = (
     "CREATE TABLE changes (number INTEGER PRIMARY KEY, camera TEXT NOT NULL, time REAL NOT NULL, by TEXT NOT NULL,"
     " definitions TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0)",
     "CREATE INDEX changes_of_camera ON changes (camera, number)",
-    f"PRAGMA user_version = {FORMAT}",
+    "PRAGMA user_version = 1",
 )
+_NEXT = {  # what makes one format the next
+    1: (
+        "ALTER TABLE changes ADD COLUMN was TEXT",  # in the configuration file, where it was written into one
+        "ALTER TABLE changes ADD COLUMN undone_by TEXT",
+        "ALTER TABLE changes ADD COLUMN undone_time REAL",
+        "PRAGMA user_version = 2",
+    ),
+}
 
 
 def open_database(path: Path, now_s: float) -> sqlite3.Connection:
@@ -56,7 +65,11 @@ def open_database(path: Path, now_s: float) -> sqlite3.Connection:
                     for statement in _CREATE:
                         db.execute(statement)
             db.execute("PRAGMA synchronous = NORMAL")
-            _require_format(db, path)
+            while statements := _NEXT.get(_format(db)):
+                with transaction(db):
+                    for statement in statements:
+                        db.execute(statement)
+            _require_format(db, path, FORMAT)
         except BaseException:
             db.close()
             raise
@@ -68,7 +81,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     with failing(path, "read"):
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=WRITE_WITHIN_S)
         try:
-            _require_format(db, path)
+            _require_format(db, path, OLDEST_READ)
         except BaseException:
             db.close()
             raise
@@ -100,9 +113,12 @@ def failing(path: Path, done: str) -> Iterator[None]:
         ) from error
 
 
-def _require_format(db: sqlite3.Connection, path: Path) -> None:
-    (found,) = db.execute("PRAGMA user_version").fetchone()
-    if found != FORMAT:
+def _format(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _require_format(db: sqlite3.Connection, path: Path, oldest: int) -> None:
+    if not oldest <= _format(db) <= FORMAT:
         raise RuntimeFault(f"{path} is of another version of Vigil", advice="move it away: marks are begun anew")
 
 

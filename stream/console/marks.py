@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from stream.console.database import transaction
-from stream.feed.messages import AlertMessage, decode, encode
+from stream.feed.messages import AlertMessage, AlertModel, decode, encode
 
 # Of events `e` with the latest mark of each.
 CURRENT = (
@@ -31,6 +31,30 @@ class Mark:
     acknowledged: bool
     verdict: str | None
     note: str
+
+
+class MarkedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the export: what was said last of an event (`by` whom and at what `time`), and the event."""
+
+    event: str
+    camera: str
+    definition: str
+    verdict: str | None
+    acknowledged: bool
+    note: str
+    by: str
+    time: float
+    start_time: float
+    end_time: float | None
+    newest_time: float
+    severity: str
+    fault: str | None
+    top_score: float
+    threshold: float
+    explanation: str | None
+    snapshot: str | None
+    clip: str | None
+    model: AlertModel
 
 
 def mark_of(row: Sequence[Any]) -> Mark | None:
@@ -68,25 +92,25 @@ def feedback(db: sqlite3.Connection) -> Iterator[bytes]:
     for time_s, by, acknowledged, verdict, note, data in rows:
         event = decode(data)
         assert isinstance(event, AlertMessage)
-        line = {
-            "event": event.id,
-            "camera": event.camera,
-            "definition": event.definition,
-            "verdict": verdict,
-            "acknowledged": bool(acknowledged),
-            "note": note,
-            "by": by,
-            "time": time_s,
-            "start_time": event.start_time,
-            "end_time": event.end_time,
-            "newest_time": event.time,
-            "severity": event.severity,
-            "fault": event.fault,
-            "top_score": event.top_score,
-            "threshold": event.threshold,
-            "explanation": event.explanation,
-            "snapshot": event.snapshot,
-            "clip": event.clip,
-            "model": event.model,
-        }
+        line = MarkedEvent(
+            event=event.id,
+            camera=event.camera,
+            definition=event.definition,
+            verdict=verdict,
+            acknowledged=bool(acknowledged),
+            note=note,
+            by=by,
+            time=time_s,
+            start_time=event.start_time,
+            end_time=event.end_time,
+            newest_time=event.time,
+            severity=event.severity,
+            fault=event.fault,
+            top_score=event.top_score,
+            threshold=event.threshold,
+            explanation=event.explanation,
+            snapshot=event.snapshot,
+            clip=event.clip,
+            model=event.model,
+        )
         yield msgspec.json.encode(line) + b"\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -12,6 +12,8 @@ from engine.types import Definition
 from stream.config.models import DefinitionConfig
 from stream.console.changes import Change
 from stream.console.marks import Mark
+from stream.console.told import Told
+from stream.feed.messages import AlertBox, AlertMessage, AlertModel
 
 Time = Annotated[float, Field(description="Seconds since the Unix epoch, in UTC.")]
 Verdict = Literal["true", "false"]
@@ -139,14 +141,14 @@ class Event(BaseModel):
     fault: str | None
     explanation: str | None
     explanation_state: str
-    boxes: list[dict[str, Any]]
+    boxes: tuple[Annotated[AlertBox, Told()], ...]
     snapshot: str | None
     snapshot_note: str | None
     snapshot_time: Time | None
     clip: str | None
     clip_note: str | None
     clip_start_time: Time | None
-    model: dict[str, Any]
+    model: Annotated[AlertModel, Told()]
     suppressed_count: int
     mark: EventMark | None
 
@@ -161,7 +163,7 @@ class Events(BaseModel):
 class EventCourse(Event):
     """With the alerts it was told by, as on the feed, and all that people said of it."""
 
-    messages: list[dict[str, Any]]
+    messages: list[Annotated[AlertMessage, Told()]]
     marks: list[EventMark]
 
 
@@ -209,14 +211,18 @@ class MarkTold(BaseModel):
 
 
 class DefinitionsChange(BaseModel):
+    """`undone_by` and `undone_time` are null for what stands, and for what was undone before that was kept."""
+
     time: Time
     by: str
     definitions: list[DefinitionConfig]
     undone: bool
+    undone_by: str | None
+    undone_time: Time | None
 
     @classmethod
     def of(cls, change: Change) -> DefinitionsChange:
-        return cls(time=change.time, by=change.by, definitions=list(change.definitions), undone=change.undone)
+        return cls.model_validate(change, from_attributes=True)
 
 
 class Definitions(BaseModel):
@@ -256,13 +262,18 @@ class TriedPoint(BaseModel):
 
 
 class Try(BaseModel):
-    """`old` is by the wording in force, `new` by the one that is tried. `start_time` is null for a clip."""
+    """`old` is by the wording in force, `new` by the one that is tried.
+
+    `start_time`, `length_s` and `shortfall` are null for a clip, and until what was just seen was recorded.
+    """
 
     id: str
     camera: str
     state: Literal["running", "done", "failed"]
     problem: str | None
     start_time: Time | None
+    length_s: float | None = Field(description="How much there was of what the camera showed last.")
+    shortfall: str | None = Field(description="Why there was less than was asked for; null when there was not.")
     old: list[TriedPoint]
     new: list[TriedPoint]
 

@@ -48,21 +48,34 @@ LONGEST_S = 600.0  # of what is scored again
 DECODE_WITHIN_S = 60.0
 SCORE_WITHIN_S = 60.0  # beyond the scorer's own timeout: other work may be before it
 BEGINNING_S = 1.0
+BEHIND_S = 5.0  # at most that the newest packet of a live camera is behind the clock
 OLD, NEW = "old", "new"
 
 _Result = TypeVar("_Result")
 
-Record = Callable[[Path], tuple[Path, float | None]]
-"""Makes the clip in question, if need be in the folder it is given; and says when that begins, if that is known."""
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """What a wording is tried on. Of what was just seen it is known when that began and how long it is; `shortfall`
+    says why it is less than was asked for."""
+
+    clip: Path
+    start_time_s: float | None = None
+    length_s: float | None = None
+    shortfall: str | None = None
+
+
+Record = Callable[[Path], Footage]
+"""Makes the clip in question, if need be in the folder it is given."""
 
 
 @dataclass(slots=True)
 class Trial:
-    """One try: scores are (seconds from the beginning, score or unknown)."""
+    """One try: scores are (seconds from the beginning, score or unknown). `footage` is known once it was recorded."""
 
     id: str
     camera: str
-    start_time_s: float | None = None
+    footage: Footage | None = None
     state: Literal["running", "done", "failed"] = "running"
     problem: str | None = None
     old: list[tuple[float, float | None]] = field(default_factory=list)
@@ -83,16 +96,14 @@ class Tries:
 
     async def of_clip(self, camera: str, clip: Path, old: Definition, new: Definition) -> Trial:
         """Score a clip again. Raises Problem when that can't be begun now."""
-        return await self._begin(camera, old, new, lambda _folder: (clip, None))
+        return await self._begin(camera, old, new, lambda _folder: Footage(clip))
 
     async def of_ring(self, camera: str, seconds: float, old: Definition, new: Definition) -> Trial:
         """Score again what the camera showed last, as far as its packets are still in memory."""
         desk = await self._view.desk(camera)
         if desk is None:
             raise _no_camera(camera)
-        return await self._begin(
-            camera, old, new, partial(_recorded, desk.packets, self._view.clock.time() - seconds, seconds)
-        )
+        return await self._begin(camera, old, new, partial(recorded, desk.packets, self._view.clock.time(), seconds))
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -131,8 +142,8 @@ class Tries:
         thread = SideThread("vigil-try")
         try:
             with tempfile.TemporaryDirectory(prefix="vigil-try-") as folder:
-                clip, trial.start_time_s = await thread.do(partial(record, Path(folder)), DECODE_WITHIN_S)
-                windows = windows_of(clip, plan, self._view.scorer.frame_size, name)
+                footage = trial.footage = await thread.do(partial(record, Path(folder)), DECODE_WITHIN_S)
+                windows = windows_of(footage.clip, plan, self._view.scorer.frame_size, name)
                 try:
                     await self._score(
                         trial, name, wordings, lambda count: thread.do(partial(_some, windows, count), DECODE_WITHIN_S)
@@ -235,14 +246,27 @@ async def _answered(future: Future[_Result], within_s: float) -> _Result:
         ) from error
 
 
-def _recorded(packets: PacketRing, since_s: float, seconds: float, folder: Path) -> tuple[Path, float | None]:
-    """What a ring has since then as a clip, and when it begins."""
-    recording = ClipRecording(folder / "seen.mp4", packets, since_s, ClipSettings(0.0, 0.0, seconds + LONGEST_S))
+def recorded(packets: PacketRing, now_s: float, seconds: float, folder: Path) -> Footage:
+    """The last `seconds` before now as a clip, or as much of them as a ring has. Raises UsageError for nothing."""
+    since_s = now_s - seconds
+    settings = ClipSettings(0.0, 0.0, seconds + LONGEST_S)
+    recording = ClipRecording(folder / "seen.mp4", packets, since_s, settings)
     recording.follow()
     result = recording.finish()
-    if result.path is None:
+    if result.path is None or result.start_time_s is None or result.end_time_s is None:
         raise UsageError(result.error or "no packets of the camera are in memory", advice="try again when it is live")
-    return result.path, result.start_time_s
+    shortfall = None
+    if result.start_time_s > since_s:
+        if packets.max_s < seconds:
+            shortfall = f"only the last {packets.max_s:g} s are held in memory (evidence.recent says how much)"
+        elif packets.is_full:
+            held_mib = packets.max_bytes / (1 << 20)
+            shortfall = f"more of its video does not fit into the {held_mib:.0f} MiB that are held of it"
+        else:
+            shortfall = "the camera showed nothing before"
+    elif now_s - result.end_time_s > BEHIND_S:
+        shortfall = result.note or "the camera showed nothing after"
+    return Footage(result.path, result.start_time_s, result.end_time_s - result.start_time_s, shortfall)
 
 
 def _no_camera(name: str) -> Problem:

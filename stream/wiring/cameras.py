@@ -39,6 +39,7 @@ from stream.webrtc.source import WebRtcSource
 
 HISTORY_POINTS = 3600  # of each camera's timeline: an hour at one window a second
 PACKETS_BYTES = 32 << 20  # per camera at most; 25 s of a 10 Mbit/s camera
+RECENT_BYTES_PER_S = 512 << 10  # of what is held to try wordings on: 4 Mbit/s
 PACKETS_SLACK_S = 10.0  # beyond the pre-roll: an event is told some seconds after it began
 FAST_FILE_S = 120.0  # a file at full pace passes the evidence thread by that much between two looks
 
@@ -115,6 +116,7 @@ def make_desk(
         held_s += evidence.pre_roll_s
     if Pace(config.pace) is Pace.MAX:
         held_s += FAST_FILE_S
+    recent_s = evidence.recent_s if isinstance(scorer, LanguageScorer) else 0.0
     return Desk(
         camera=name,
         tracks=tuple(
@@ -132,7 +134,7 @@ def make_desk(
             )
             for definition, policy in config.policies().items()
         ),
-        packets=PacketRing(held_s, PACKETS_BYTES),
+        packets=PacketRing(max(held_s, recent_s), max(PACKETS_BYTES, int(recent_s * RECENT_BYTES_PER_S))),
         clip=ClipSettings(evidence.pre_roll_s, evidence.post_roll_s, evidence.max_clip_s) if evidence.clip else None,
         snapshots=evidence.snapshot,
         boxes=evidence.boxes,
@@ -149,5 +151,12 @@ def introduce(scorer: Scorer, name: str, config: CameraDefaults) -> None:
 
 
 def watched(config: WatchConfig) -> Mapping[str, CameraConfig]:
-    """The cameras that are not turned off."""
-    return {name: camera for name, camera in config.cameras.items() if camera.enabled}
+    """The cameras that are not turned off. Where nobody can try a wording, nothing is held for that."""
+    cameras = {name: camera for name, camera in config.cameras.items() if camera.enabled}
+    if config.console.bind is not None:
+        return cameras
+    return {name: _without_recent(camera) for name, camera in cameras.items()}
+
+
+def _without_recent(camera: CameraConfig) -> CameraConfig:
+    return camera.model_copy(update={"evidence": camera.evidence.model_copy(update={"recent_s": 0.0})})

@@ -133,6 +133,13 @@ class EvidenceConfig(Section):
         default=5.0, ge=0, le=60, description="How much of the time after the event the clip shows."
     )
     max_clip_s: Duration = Field(default=120.0, gt=0, le=3600, description="The clip of a long event ends after this.")
+    recent_s: Duration = Field(
+        default=120.0,
+        ge=0,
+        le=600,
+        description="How much of the newest video is held in memory to try definitions on: at most 0.5 MiB a second. "
+        "Only with a console and a scorer that understands words.",
+    )
 
     def check(self) -> None:
         if self.pre_roll_s + self.post_roll_s > self.max_clip_s:

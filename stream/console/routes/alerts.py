@@ -9,22 +9,22 @@ from enum import IntEnum
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path as FilePath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import anyio.to_thread
-import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import FileResponse
 
 from stream.console.catalogue import Filed, Wanted
-from stream.console.marks import Mark, add_mark, feedback, marks_of
+from stream.console.marks import Mark, MarkedEvent, add_mark, feedback, marks_of
 from stream.console.models import Event, EventCourse, EventMark, Events, MarkGiven, MarkTold
 from stream.console.problems import Problem
 from stream.console.routes.cameras import known_tags, unless_known
 from stream.console.routes.pictures import JpegResponse
 from stream.console.services import Here, Operator, Services, Viewer
+from stream.console.told import lines_of
 from stream.evidence.paths import evidence_file
-from stream.feed.messages import AlertMessage
+from stream.feed.messages import AlertMessage, decode
 
 router = APIRouter()
 
@@ -88,13 +88,11 @@ async def alert(_account: Viewer, here: Here, event_id: Id) -> EventCourse:
     filed = await _filed(here, event_id)
     messages = await here.disk.do(lambda: here.catalogue.course(event_id))
     marks = await here.disk.do(lambda: marks_of(here.db, event_id))
-    return EventCourse(
-        **_event(filed).model_dump(),
-        messages=[msgspec.json.decode(message) for message in messages],
-        marks=list(map(EventMark.of, marks)),
-    )
+    told = {"messages": list(map(decode, messages)), "marks": list(map(EventMark.of, marks))}
+    return EventCourse.model_validate(_fields(filed) | told)
 
 
+@router.head("/alerts/{event_id}/snapshot.jpg", include_in_schema=False)
 @router.get("/alerts/{event_id}/snapshot.jpg", response_class=JpegResponse)
 async def snapshot(
     _account: Viewer,
@@ -114,6 +112,7 @@ async def snapshot(
     return unless_known(request, JpegResponse(jpeg), tag)
 
 
+@router.head("/alerts/{event_id}/clip.mp4", include_in_schema=False)
 @router.get("/alerts/{event_id}/clip.mp4", response_class=Mp4Response)
 async def clip(_account: Viewer, here: Here, request: Request, event_id: Id) -> Response:
     """As the camera sent it; in parts, if asked so."""
@@ -145,7 +144,11 @@ async def mark(account: Operator, here: Here, event_id: Id, given: MarkGiven) ->
     return _event(replace(filed, mark=said))
 
 
-@router.get("/feedback.jsonl", response_class=JsonLinesResponse)
+@router.get(
+    "/feedback.jsonl",
+    response_class=JsonLinesResponse,
+    responses=lines_of(str(JsonLinesResponse.media_type), MarkedEvent),
+)
 async def exported(_account: Viewer, here: Here) -> Response:
     """Every event that was marked, one to a line, as `vigil feedback export` writes it."""
     return JsonLinesResponse(await here.disk.do(lambda: b"".join(feedback(here.db))))
@@ -173,16 +176,15 @@ def evidence(data: FilePath, relative: str | None) -> tuple[FilePath, os.stat_re
 
 
 def _event(filed: Filed) -> Event:
+    return Event.model_validate(_fields(filed))
+
+
+def _fields(filed: Filed) -> dict[str, Any]:
     latest = filed.latest
     fields = {name: getattr(latest, name) for name in Event.model_fields if name in AlertMessage.__struct_fields__}
     at = f"/api/alerts/{latest.id}"
-    return Event.model_validate(
-        fields
-        | {
-            "boxes": [msgspec.to_builtins(box) for box in latest.boxes],
-            "model": msgspec.to_builtins(latest.model),
-            "snapshot": f"{at}/snapshot.jpg" if latest.snapshot else None,
-            "clip": f"{at}/clip.mp4" if latest.clip else None,
-            "mark": EventMark.of(filed.mark) if filed.mark else None,
-        }
-    )
+    return fields | {
+        "snapshot": f"{at}/snapshot.jpg" if latest.snapshot else None,
+        "clip": f"{at}/clip.mp4" if latest.clip else None,
+        "mark": EventMark.of(filed.mark) if filed.mark else None,
+    }

@@ -47,9 +47,9 @@ async def change(account: Operator, here: Here, camera: Name, given: Definitions
 
 
 @router.post("/definitions/{camera}/undo")
-async def undo(_account: Operator, here: Here, camera: Name, given: UndoGiven) -> DefinitionsInForce:
+async def undo(account: Operator, here: Here, camera: Name, given: UndoGiven) -> DefinitionsInForce:
     """Back to what was in force before the last change."""
-    return _in_force(await here.changes.undo(camera, given.based_on))
+    return _in_force(await here.changes.undo(camera, given.based_on, account.name))
 
 
 @router.post("/definitions/{camera}/try", status_code=HTTPStatus.ACCEPTED)
@@ -101,12 +101,15 @@ def _in_force(applied: Applied) -> DefinitionsInForce:
 
 
 def _try(trial: Trial) -> Try:
+    footage = trial.footage
     return Try(
         id=trial.id,
         camera=trial.camera,
         state=trial.state,
         problem=trial.problem,
-        start_time=trial.start_time_s,
+        start_time=footage.start_time_s if footage else None,
+        length_s=footage.length_s if footage else None,
+        shortfall=footage.shortfall if footage else None,
         old=[TriedPoint(at_s=at_s, score=score) for at_s, score in trial.old],
         new=[TriedPoint(at_s=at_s, score=score) for at_s, score in trial.new],
     )

@@ -38,6 +38,7 @@ class MotionJpegResponse(Response):
     media_type = "multipart/x-mixed-replace; boundary=picture"
 
 
+@router.head("/cameras/{camera}/frame.jpg", include_in_schema=False)
 @router.get("/cameras/{camera}/frame.jpg", response_class=JpegResponse)
 async def frame(_account: Viewer, here: Here, request: Request, camera: Name, width: Width = 480) -> Response:
     """The newest picture; `X-Picture-Time` says when it was taken, in seconds since the Unix epoch."""

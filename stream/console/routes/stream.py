@@ -10,7 +10,10 @@ from fastapi import APIRouter, Header, Query, Response
 
 from stream.console.hub import Key
 from stream.console.live import LiveResponse
+from stream.console.models import MarkTold
 from stream.console.services import Here, Services, Viewer
+from stream.console.told import events_of
+from stream.feed.messages import AlertMessage, ScoreMessage, StatusMessage
 
 router = APIRouter()
 
@@ -25,7 +28,22 @@ class EventStreamResponse(Response):
     media_type = "text/event-stream"
 
 
-@router.get("/stream", response_class=EventStreamResponse)
+class Hello(msgspec.Struct, frozen=True, kw_only=True):
+    """The outbox, its newest alert, and the feed's run."""
+
+    epoch: str
+    last_seq: int
+    run: str
+
+
+KINDS = {"hello": Hello, "alert": AlertMessage, "status": StatusMessage, "score": ScoreMessage, "mark": MarkTold}
+
+
+@router.get(
+    "/stream",
+    response_class=EventStreamResponse,
+    responses=events_of(str(EventStreamResponse.media_type), KINDS),
+)
 async def stream(
     _account: Viewer,
     here: Here,
@@ -57,7 +75,7 @@ async def _events(here: Services, seq: int) -> AsyncGenerator[bytes]:
     hub, clock = here.hub, here.view.clock
     told: dict[Key, tuple[int, float]] = {}  # the version, and when it was told
     marked = hub.version
-    hello = {"epoch": hub.epoch, "last_seq": hub.last_seq, "run": here.view.run}
+    hello = Hello(epoch=hub.epoch, last_seq=hub.last_seq, run=here.view.run)
     yield b"retry: %d\n\n" % RECONNECT_MS + _event("hello", msgspec.json.encode(hello))
     wrote_s = clock.monotonic()
     while not hub.over:

@@ -1,15 +1,16 @@
 // What counts as abnormal, camera by camera: to be read, written, tried, saved and taken back.
 
-import { ask, definitionsPath } from "./api.js";
+import { alertPath, ask, definitionsPath, query } from "./api.js";
 import { say } from "./announce.js";
-import { empty, fill, h, notice, refill, setText } from "./dom.js";
+import { empty, fill, h, notice, refill } from "./dom.js";
 import { historyOf } from "./history.js";
 import { to } from "./router.js";
-import { tryOut } from "./try.js";
+import { chooserOf, tryOut } from "./try.js";
 import { count, nameOf } from "./words.js";
 import { cardOf, same, written } from "./wording.js";
 
 const MOST = 16;
+const LATEST = 30; // alerts that are looked through for clips
 const USUAL = "With none written, the usual crimes, accidents and dangers count.";
 const NO_WORDS = "It tells what moves unusually. To watch for what you write, use the scorer internvl2 or openai.";
 const drafts = new Map(); // camera -> {based_on, definitions}: not saved yet, and kept while the page is open
@@ -64,12 +65,17 @@ function showAll(main, { store }, signal) {
   paint();
 }
 
-async function showCamera(main, name, event, { store, mayChange }, signal) {
+async function showCamera(main, name, wanted, { store, mayChange }, signal) {
   fill(main, h("p", { class: "loading" }, "Loading"));
   let current;
   let health;
+  let clips;
   try {
-    [current, health] = await Promise.all([ask(definitionsPath(name), { signal }), ask("/api/health", { signal })]);
+    [current, health, clips] = await Promise.all([
+      ask(definitionsPath(name), { signal }),
+      ask("/api/health", { signal }),
+      clipsOf(name, wanted, signal),
+    ]);
   } catch (problem) {
     if (!signal.aborted)
       fill(
@@ -84,6 +90,7 @@ async function showCamera(main, name, event, { store, mayChange }, signal) {
   }
   const words = health.scorer.understands_words;
   const editable = mayChange && words;
+  const chooser = chooserOf(clips, wanted);
   let cards = [];
 
   const list = h("div", { class: "wordings" });
@@ -127,8 +134,9 @@ async function showCamera(main, name, event, { store, mayChange }, signal) {
       changed();
       add.focus();
     };
-    const attempt = (place) => tryOut(place, name, card.value(), { event, signal, open: thresholdOf });
-    const card = cardOf(definition, { editable, changed, remove, attempt });
+    const on = chooser.node();
+    const attempt = (place) => tryOut(place, name, card.value(), { on: chooser.chosen, signal, open: thresholdOf });
+    const card = cardOf(definition, { editable, changed, remove, attempt, on });
     cards.push(card);
     list.append(card.node);
     return card;
@@ -202,5 +210,14 @@ async function showCamera(main, name, event, { store, mayChange }, signal) {
 
   fill(main, page);
   lay();
-  if (event) setText(message, "“Try it” scores the clip of the alert you came from.");
+}
+
+/** The camera's latest alerts that have a clip, and the one that was `wanted`. */
+async function clipsOf(camera, wanted, signal) {
+  const [latest, one] = await Promise.all([
+    ask(`/api/alerts${query({ camera, limit: LATEST })}`, { signal }),
+    wanted ? ask(alertPath(wanted), { signal }).catch(() => null) : null,
+  ]);
+  const found = one && !latest.events.some(({ id }) => id === one.id) ? [one, ...latest.events] : latest.events;
+  return found.filter((event) => event.clip && event.camera === camera);
 }

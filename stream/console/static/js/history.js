@@ -27,7 +27,7 @@ export function historyOf(history, undo) {
                 h("strong", {}, change.by),
                 " ",
                 h("time", {}, when(change.time)),
-                change.undone ? h("span", { class: "soft" }, " (undone)") : null,
+                change.undone ? h("span", { class: "soft" }, undoingOf(change)) : null,
               ),
               h("ul", {}, differences(change.definitions, history[at + 1]?.definitions)),
             ),
@@ -35,6 +35,11 @@ export function historyOf(history, undo) {
         )
       : h("p", { class: "soft" }, "Nothing was changed here yet."),
   ];
+}
+
+/** Of what was undone before Vigil kept who did it, that is all there is to say. */
+function undoingOf({ undone_by, undone_time }) {
+  return undone_by ? ` (undone by ${undone_by}, ${when(undone_time)})` : " (undone)";
 }
 
 function differences(now, before) {

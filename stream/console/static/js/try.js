@@ -3,16 +3,46 @@
 import { ask, definitionsPath } from "./api.js";
 import { Chart } from "./charts.js";
 import { fill, h, setText } from "./dom.js";
-import { clock, lasting } from "./time.js";
+import { clock, lasting, when } from "./time.js";
 import { scoreOf } from "./words.js";
 import { written } from "./wording.js";
 
 const LAST_S = 120;
 const LOOK_EVERY_MS = 700;
 
-/** In `place`, on the clip of `event` or on what the camera showed last; `open(definition)` is its threshold now. */
-export async function tryOut(place, camera, definition, { event, signal, open }) {
+const LAST = `the last ${lasting(LAST_S)}`;
+
+/** What to try on, an event's clip or what was just seen: `node()` lets one choose, and all of them choose the same. */
+export function chooserOf(events, wanted) {
+  const made = [];
+  const told = (event) => `alert of ${when(event.start_time)}: ${event.definition}`;
+  const chooser = { chosen: events.find(({ id }) => id === wanted) ?? null, node };
+
+  function node() {
+    const select = h(
+      "select",
+      { onchange: () => choose(select.value) },
+      h("option", { value: "" }, LAST),
+      events.map((event) => h("option", { value: event.id }, told(event))),
+    );
+    select.value = chooser.chosen?.id ?? "";
+    made.push(select);
+    return h("label", { class: "check" }, "Try\u00a0on", select);
+  }
+
+  function choose(chosen) {
+    chooser.chosen = events.find(({ id }) => id === chosen) ?? null;
+    for (const each of made) each.value = chosen;
+  }
+
+  return chooser;
+}
+
+/** In `place`, on the clip of the event `on` or, without one, on what the camera showed last; `open(definition)` is
+ * its threshold now. */
+export async function tryOut(place, camera, definition, { on: event, signal, open }) {
   const told = h("p", { role: "status" }, "Asking…");
+  const less = h("p", { class: "soft" });
   const chart = new Chart({
     label: "Score by the words in force and by the new ones",
     describe,
@@ -26,7 +56,7 @@ export async function tryOut(place, camera, definition, { event, signal, open })
     h("span", { class: "key" }, h("i", { class: "key-old" }), "words in force"),
     h("span", { class: "key" }, h("i", { class: "key-threshold" }), "an event opens"),
   );
-  fill(place, told, chart.node, legend);
+  fill(place, told, less, chart.node, legend);
   chart.node.hidden = legend.hidden = true;
   const before = open(definition);
   const after = definition.open ?? before;
@@ -39,7 +69,7 @@ export async function tryOut(place, camera, definition, { event, signal, open })
   }
 
   try {
-    const body = { definition: written([definition])[0] ?? {}, event: event || null, seconds: LAST_S };
+    const body = { definition: written([definition])[0] ?? {}, event: event?.id ?? null, seconds: LAST_S };
     trial = await ask(`${definitionsPath(camera)}/try`, { method: "POST", body, signal });
     for (;;) {
       paint();
@@ -52,9 +82,12 @@ export async function tryOut(place, camera, definition, { event, signal, open })
   }
 
   function paint() {
-    const { state, old } = trial;
+    const { state, old, length_s, shortfall } = trial;
     chart.node.hidden = legend.hidden = !old.length;
-    const on = event ? "the alert's clip" : `the last ${lasting(state === "done" ? old.at(-1).at_s : LAST_S)}`;
+    const seen = `the last ${lasting(length_s ?? LAST_S)}`;
+    const on = event ? `the clip of the alert of ${when(event.start_time)}` : seen;
+    setText(less, shortfall ? `${lasting(length_s)} of the ${lasting(LAST_S)} asked for were there: ${shortfall}.` : "");
+    less.hidden = !shortfall;
     if (state === "failed") setText(told, `It could not be tried to its end. ${trial.problem}.`);
     else if (state === "running")
       setText(told, old.length ? `Scoring ${on}: ${lasting(old.at(-1).at_s)} so far…` : `Scoring ${on}…`);

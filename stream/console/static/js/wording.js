@@ -5,8 +5,9 @@ import { h } from "./dom.js";
 const LONGEST = 2000;
 let made = 0;
 
-/** {node, value(), focus()}; calls `changed` at every key, `remove`, and `attempt(place)` to try it in a place. */
-export function cardOf(definition, { editable, changed, remove, attempt }) {
+/** {node, value(), focus()}; calls `changed` at every key, `remove`, and `attempt(place)` to try it in a place; `on` is
+ * where one chooses what to try it on. */
+export function cardOf(definition, { editable, changed, remove, attempt, on }) {
   const id = `d${(made += 1)}`;
   const text = area(`${id}-text`, definition.text, "a person without a helmet");
   const ignore = area(`${id}-ignore`, definition.ignore, "people who feed birds");
@@ -47,7 +48,8 @@ export function cardOf(definition, { editable, changed, remove, attempt }) {
       ? h(
           "div",
           { class: "actions" },
-          attempt ? h("button", { type: "button", onclick: () => attempt(place) }, "Try it") : null,
+          h("button", { type: "button", onclick: () => attempt(place) }, "Try it"),
+          on,
           h("button", { type: "button", class: "plain", onclick: remove }, "Remove"),
         )
       : null,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import UsageError
-from stream.config.edit import Item, with_list
+from stream.config.edit import Item, Revised, with_list
 from stream.config.reader import read
 
 CONFIGS = sorted((Path(__file__).parents[4] / "configs").glob("*.yaml"))
@@ -112,6 +112,78 @@ def test_a_camera_that_is_not_in_the_file_is_an_error() -> None:
         with_list(FILE, ["cameras", "gate", "definitions"], [])
 
 
+COMMENTED = """\
+cameras:
+  hall:
+    definitions:
+      # since the accident in May
+      - name: falls          # as the ward calls it
+        text: >-
+          a person who
+          falls
+        open: 0.7            # 0.6 cried wolf
+        # last
+      - a fire               # the kitchen
+      # one line
+      - {name: gate, open: .5, "close": 0.2, ignore: 'a, b'}   # tuned
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "changes", "before", "after"),
+    [
+        (0, {"open": 0.8}, "open: 0.7 ", "open: 0.8 "),
+        (0, {"text": "a fall"}, ">-\n          a person who\n          falls", "a fall"),
+        (0, {"close": 0.3}, "wolf\n", "wolf\n        close: 0.3\n"),
+        (0, {"open": None}, "        open: 0.7            # 0.6 cried wolf\n", ""),
+        (0, {"name": None}, "name: falls          # as the ward calls it\n        text:", "text:"),
+        (1, {"text": "smoke"}, "a fire ", "smoke "),
+        (1, {"open": 0.5}, "a fire ", "{text: a fire, open: 0.5} "),
+        (
+            2,
+            {"open": 0.6, "ignore": "c: d"},
+            ".5, \"close\": 0.2, ignore: 'a, b'",
+            "0.6, \"close\": 0.2, ignore: 'c: d'",
+        ),
+        (2, {"close": None, "open": None}, 'open: .5, "close": 0.2, ', ""),
+        (2, {"close": None, "ignore": None, "text": "x"}, ", \"close\": 0.2, ignore: 'a, b'", ", text: x"),
+    ],
+)
+def test_of_one_that_is_revised_only_what_changed_is_another(
+    place: int, changes: dict[str, Any], before: str, after: str
+) -> None:
+    items: list[Item] = [("", 0), ("", 1), ("", 2)]
+    items[place] = (Revised("", changes), place)
+    assert COMMENTED.count(before) == 1
+    assert with_list(COMMENTED, ["cameras", "hall", "definitions"], items) == COMMENTED.replace(before, after)
+
+
+def test_one_is_revised_while_others_come_and_go() -> None:
+    lines, says = edited(
+        COMMENTED, "hall", (Revised("", {"open": 0.8}), 0), ("a dog", None), (Revised("", {"close": None}), 2)
+    )
+    assert lines == [
+        "-        open: 0.7            # 0.6 cried wolf",
+        "-        # last",
+        "-      - a fire               # the kitchen",
+        "+        open: 0.8            # 0.6 cried wolf",
+        "+      - a dog",
+        "-      - {name: gate, open: .5, \"close\": 0.2, ignore: 'a, b'}   # tuned",
+        "+      - {name: gate, open: .5, ignore: 'a, b'}   # tuned",
+    ]
+    assert [each if isinstance(each, str) else each["name"] for each in says] == ["falls", "a dog", "gate"]
+
+
+def test_in_a_list_over_several_lines_a_revision_keeps_the_lines() -> None:
+    text = "cameras:\n  a:\n    definitions: [  # two\n      p,  # first\n      {text: q, open: 0.5},\n    ]\n"
+    assert edited(text, "a", (Revised("", {"text": "r"}), 0), (Revised("", {"open": 0.6}), 1))[0] == [
+        "-      p,  # first",
+        "-      {text: q, open: 0.5},",
+        "+      r,  # first",
+        "+      {text: q, open: 0.6},",
+    ]
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_in_every_shipped_file_only_the_list_changes(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -141,3 +213,31 @@ def test_whatever_is_written_is_read_again_as_it_was(camera: str, values: list[s
     assert cameras[camera].pop("definitions") == values
     others[camera].pop("definitions", None)
     assert (cameras, after.value) == (others, before.value)
+
+
+KEYS = ("name", "text", "ignore", "open", "close", "alert")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 2),
+    st.dictionaries(st.sampled_from(KEYS), st.none() | texts, min_size=1),
+    st.booleans(),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_whatever_is_revised_is_read_again_as_it_was_meant(
+    place: int, changes: dict[str, str | None], alone: bool, line_end: str
+) -> None:
+    text = COMMENTED.replace("\n", line_end)
+    was: Any = read(text).value
+    all_were = [each if isinstance(each, dict) else {"text": each} for each in was["cameras"]["hall"]["definitions"]]
+    items: list[Item] = [("", 0), ("", 1), ("", 2)]
+    items[place] = (Revised("", changes), place)
+    if not alone:
+        items.append(("new", None))
+    reading = read(with_list(text, ["cameras", "hall", "definitions"], items))
+    assert reading.problems == []
+    now: Any = reading.value
+    all_are = [each if isinstance(each, dict) else {"text": each} for each in now["cameras"]["hall"]["definitions"]]
+    all_were[place] = {key: value for key, value in (all_were[place] | changes).items() if value is not None}
+    assert all_are == all_were + ([] if alone else [{"text": "new"}])
