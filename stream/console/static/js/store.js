@@ -142,6 +142,7 @@ export class Store extends EventTarget {
     }
     const { state, since, fault, message: words, advice, fps, reconnects } = message;
     Object.assign(camera, { state, since, fault, message: words, advice, fps, reconnects });
+    if (state !== "live") camera.score = {}; // what it was says nothing of now
     this.#tell("camera", camera.name);
   }
 
@@ -154,7 +155,8 @@ export class Store extends EventTarget {
     if (points.length > KEPT_POINTS) points.shift();
     this.#of(camera).set(definition, points);
     const known = this.cameras.get(camera);
-    if (known && before >= points.length - 2) known.score = { ...known.score, [definition]: score };
+    if (known?.state === "live" && before >= points.length - 2)
+      known.score = { ...known.score, [definition]: held ? null : score };
     this.#tell("score", camera);
   }
 

@@ -19,7 +19,7 @@ export const title = () => "Wall";
 export function show(main, _route, { store, mayChange }, signal) {
   const pictures = new Pictures(signal);
   const tiles = new Map();
-  const summary = h("p", { class: "soft" });
+  const summary = h("p", { class: "soft counted" });
   const publish = h("a", { href: "/publish", class: "publish", hidden: true }, "Use this device as a camera");
   const grid = h("ul", { class: "tiles" });
   const latest = new EventList();
