@@ -96,6 +96,8 @@ def _camera(now: CameraNow, here: Services) -> Camera:
         reconnects=status.reconnects if status else 0,
         scored_per_s=round(rate, 2),
         dropped=now.windows.dropped.total(),
+        frames_dropped=dict(now.frames_dropped),
+        waiting_s=now.waiting_s,
         frame_age_s=age_s if now.live else None,
         latency_s=latency_s if now.live else None,
         size=now.size,

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Header, Query, Response
 
+from engine.scorer import LanguageScorer
 from stream.console.hub import Key
 from stream.console.live import LiveResponse
 from stream.console.services import Here, Services, Viewer
@@ -57,7 +58,12 @@ async def _events(here: Services, seq: int) -> AsyncGenerator[bytes]:
     hub, clock = here.hub, here.view.clock
     told: dict[Key, tuple[int, float]] = {}  # the version, and when it was told
     marked = hub.version
-    hello = {"epoch": hub.epoch, "last_seq": hub.last_seq, "run": here.view.run}
+    hello = {
+        "epoch": hub.epoch,
+        "last_seq": hub.last_seq,
+        "run": here.view.run,
+        "understands_words": isinstance(here.view.scorer, LanguageScorer),
+    }
     yield b"retry: %d\n\n" % RECONNECT_MS + _event("hello", msgspec.json.encode(hello))
     wrote_s = clock.monotonic()
     while not hub.over:

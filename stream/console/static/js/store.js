@@ -84,7 +84,8 @@ export class Store extends EventTarget {
     this.#tell("score", camera);
   }
 
-  async #hello({ epoch }) {
+  async #hello({ epoch, understands_words }) {
+    this.words = understands_words;
     if (this.#epoch !== null && this.#epoch !== epoch) {
       this.events.clear(); // another outbox: `seq` counts anew
       this.#heard = 0;
@@ -92,12 +93,10 @@ export class Store extends EventTarget {
     }
     this.#epoch = epoch;
     try {
-      const [health, open, newest] = await Promise.all([
-        ask("/api/health"),
+      const [open, newest] = await Promise.all([
         ask(`/api/alerts${query({ open: true, limit: OPEN_AT_ONCE })}`),
         ask(`/api/alerts${query({ limit: 50 })}`),
       ]);
-      this.words = health.scorer.understands_words;
       for (const event of [...newest.events, ...open.events].reverse()) this.keep(event);
     } catch {
       // The stream tells what comes; the views say what they could not have.
