@@ -231,6 +231,8 @@ def test_an_event_is_found_read_and_shown_and_what_is_said_of_it_is_data(
     snapshot = running.client.get(event["snapshot"])
     assert (snapshot.headers["content-type"], snapshot.content[:2]) == ("image/jpeg", b"\xff\xd8")
     clip = running.client.get(event["clip"])
+    head = running.client.head(event["clip"])
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(len(clip.content)), b"")
     assert (clip.headers["content-type"], clip.headers["accept-ranges"]) == ("video/mp4", "bytes")
     part = running.client.get(event["clip"], headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, clip.content[10:20])

@@ -121,3 +121,18 @@ def test_the_api_tells_no_score_of_a_camera_that_is_not_live(tmp_path: Path) -> 
         assert of("brief")["score"] == {"default": None}
     finally:
         running.stop()
+
+
+def test_a_past_that_cannot_be_fetched_is_said_to_be_missing(open_page: Open, tmp_path: Path) -> None:
+    running = Running(settings(tmp_path, {"gate": {"source": SCENE.format(1)}}), WordScorer())
+    try:
+        page = open_page(f"{running.url}/#/health")
+        see(page, "#link-state", "Connected")
+        page.route("**/timeline?*", lambda route: route.abort())
+        page.evaluate("location.hash = '#/camera/gate'")
+        see(page, ".camera", "What was before could not be fetched. Vigil can't be reached.")
+        page.unroute("**/timeline?*")
+        page.click("text=Try again")
+        page.wait_for_selector("text=What was before", state="detached")
+    finally:
+        running.stop()

@@ -118,6 +118,7 @@ async def snapshot(
     return unless_known(request, JpegResponse(jpeg), tag)
 
 
+@router.head("/alerts/{event_id}/clip.mp4", include_in_schema=False)
 @router.get("/alerts/{event_id}/clip.mp4", response_class=Mp4Response)
 async def clip(_account: Viewer, here: Here, request: Request, event_id: Id) -> Response:
     """As the camera sent it; in parts, if asked so."""

@@ -98,7 +98,7 @@ export function show(pane, id, values, app, signal) {
     );
     fill(
       steps,
-      event.messages.map((message, at) => stepOf(message, event.messages[at - 1])),
+      stepsOf(event.messages),
     );
     fill(
       more,
@@ -166,7 +166,20 @@ export function show(pane, id, values, app, signal) {
   look();
 }
 
-function stepOf(message, before) {
+/** Updates in a row that said nothing new are one step. */
+function stepsOf(messages) {
+  const steps = [];
+  messages.forEach((message, at) => {
+    const before = messages[at - 1];
+    const isNews = message.explanation !== before?.explanation || message.severity !== before?.severity;
+    const last = steps.at(-1);
+    if (message.type === "update" && !isNews && last?.quiet) Object.assign(last, { message, times: last.times + 1 });
+    else steps.push({ message, before, times: 1, quiet: message.type === "update" && !isNews });
+  });
+  return steps.map(stepOf);
+}
+
+function stepOf({ message, before, times }) {
   const news = message.explanation !== before?.explanation ? message.explanation : null;
   return h(
     "li",
@@ -180,7 +193,7 @@ function stepOf(message, before) {
       news ??
         (message.severity !== before?.severity
           ? `Severity ${message.severity}`
-          : h("span", { class: "soft" }, "nothing new was said")),
+          : h("span", { class: "soft" }, times > 1 ? `nothing new in ${times} updates` : "nothing new was said")),
     ),
   );
 }

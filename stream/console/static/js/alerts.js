@@ -250,11 +250,15 @@ function filterForm({ store }, first, changed, signal) {
       h("label", {}, "to ", until),
       h("label", { class: "check" }, h("input", { type: "checkbox", name: "open", value: "true" }), " Going on"),
       h(
-        "button",
-        { type: "button", onclick: () => changed({ ...given(), since: toField(Date.now() / 1000 - 3600) }) },
-        "Last hour",
+        "div",
+        { class: "actions" },
+        h(
+          "button",
+          { type: "button", onclick: () => changed({ ...given(), since: toField(Date.now() / 1000 - 3600) }) },
+          "Last hour",
+        ),
+        h("button", { type: "button", onclick: () => changed({}) }, "Clear"),
       ),
-      h("button", { type: "button", onclick: () => changed({}) }, "Clear"),
     ),
   );
   const form = h("form", { class: "filters", role: "search", "aria-label": "Alerts" }, search, more);

@@ -20,6 +20,7 @@ const RANGES_S = [
 ];
 const PAINT_EVERY_MS = 1000;
 const EVENTS = 10;
+const KEPT_POINTS = 3600; // by the backend, of each definition
 
 export const title = ({ name }) => name ?? "Camera";
 
@@ -238,7 +239,9 @@ function showCamera(main, name, { store, stream }, signal) {
         `What was before could not be fetched. ${timeline.message}. `,
         h("button", { type: "button", onclick: fetchPast }, "Try again"),
       );
-    fill(past);
+    const [first] = timeline.points;
+    const short = timeline.points.length >= KEPT_POINTS && first.time > now() - 3540;
+    fill(past, short ? `So many windows are judged that scores are kept for ${lasting(now() - first.time)}.` : null);
     spans = new Map(timeline.events.map((event) => [event.id, event]));
     store.remember(name, definition, timeline.points);
     if (!fetched) chooseRange(smallest(timeline.points[0]?.time));
