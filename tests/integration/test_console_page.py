@@ -27,7 +27,8 @@ pytestmark = pytest.mark.timeout(300)  # on a machine that has much else to do
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script> & \u202e\u2028 \"'"
 WALL_BYTES, PAGE_BYTES = 60_000, 100_000  # of the page itself over the wire: for the wall, and for all views
-MANY_ALERTS = 15  # so that how an event was told has to be scrolled
+LONG_STORY = " ".join(["Somebody falls."] * 100)  # so that how an event was told has to be scrolled
+MANY_ALERTS = 15
 PHONE = {"width": 360, "height": 700}
 DEAD = "rtsp://user:hunter2@127.0.0.1:1/x"
 VIEWS = {  # and what is there when all of it is
@@ -137,6 +138,19 @@ def test_an_alert_is_shown_with_its_course_and_marked_by_keyboard(
     assert page.input_value("#note") == "It was the gardener"
     mark = running.get(f"/api/alerts/{event_id}")["mark"]
     assert (mark["verdict"], mark["acknowledged"], mark["note"]) == ("true", True, "It was the gardener")
+
+
+def test_updates_that_say_nothing_new_are_one_step(open_page: Open, watched: tuple[Running, WordScorer]) -> None:
+    running, scorer = watched
+    event_id = an_event(running, scorer, "Somebody stays.", alerts=MANY_ALERTS)
+    page = open_page(f"{running.url}/#/alerts/{event_id}")
+    page.wait_for_selector(VIEWS["#/alerts/{id}"])
+    quiet = page.locator(".steps li:has-text('nothing new in')")
+    assert quiet.count() == 1
+    told = len(running.get(f"/api/alerts/{event_id}")["messages"])
+    updates = re.search(r"in (\d+) updates", quiet.inner_text())
+    assert updates is not None
+    assert page.locator(".steps li").count() + int(updates[1]) - 1 == told
 
 
 def test_boxes_are_drawn_over_the_picture_and_the_clip_and_can_be_switched_off(
@@ -343,7 +357,7 @@ def test_axe_finds_nothing_serious_in_any_view(
 ) -> None:
     running, scorer = watched
     scorer.boxes = (Box(0.25, 0.5, 0.5, 0.75, "somebody"),)
-    event_id = an_event(running, scorer, "Somebody falls.", alerts=MANY_ALERTS)
+    event_id = an_event(running, scorer, LONG_STORY)
     scorer.boxes = ()
     page = open_page(running.url, color_scheme=scheme)
     with happening(scorer, "It burns.", camera="yard"):
@@ -352,6 +366,10 @@ def test_axe_finds_nothing_serious_in_any_view(
             page.reload()
             settled(page, view)
             page.wait_for_selector("#open-count:not([hidden])")
+            if "{id}" in view:
+                assert page.evaluate(
+                    "(({scrollHeight: all, clientHeight: seen}) => all > seen)(document.querySelector('.steps'))"
+                )
             assert serious(page) == [], view
         page.click("#open-settings")
         page.wait_for_selector("dialog[open]")
