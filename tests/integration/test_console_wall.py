@@ -35,6 +35,12 @@ TILES = """[...document.querySelectorAll('.tile')].map((tile) => {
     };
 })"""
 
+LINES = """[...document.querySelectorAll('.nav a')].map((link) => {
+    const range = document.createRange();
+    range.selectNodeContents(link.firstChild);
+    return range.getClientRects().length;
+})"""
+
 
 @pytest.mark.parametrize("many", [5, 32])
 def test_every_tile_can_be_read_on_a_phone(open_page: Open, tmp_path: Path, many: int) -> None:
@@ -51,6 +57,10 @@ def test_every_tile_can_be_read_on_a_phone(open_page: Open, tmp_path: Path, many
             see(page, ".tile:nth-child(2) .tile-number", "unknown")
             see(page, ".tile:nth-child(2) .tile-note", "refused")
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+            page.wait_for_selector("#open-count:not([hidden])")
+            for view in ("alerts", "definitions"):  # the one that is shown is bold
+                page.evaluate("(view) => document.querySelector(`[data-view=${view}]`).ariaCurrent = 'page'", view)
+            assert page.evaluate(LINES) == [1, 1, 1, 1]
             for tile in page.evaluate(TILES):
                 assert not tile["cut"], tile
                 assert tile["state"] in ("Live", "Offline", "Connecting"), tile  # for who can't see its sign
