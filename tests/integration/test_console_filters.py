@@ -71,6 +71,7 @@ def choose(page: Page, name: str, value: str) -> None:
         ("until", BEFORE, []),
         ("mark", "true", []),
     ],
+    ids=["camera", "definition", "severity", "until", "mark"],  # the same at any time
 )
 def test_each_filter_lets_through_what_it_says(
     open_page: Open, watched: tuple[Running, WordScorer], name: str, value: str, wanted: list[str]
