@@ -162,9 +162,15 @@ class MicroBatcher:
     @property
     def waiting_s(self) -> float:
         """The age of the oldest window that waits; 0 when none does."""
+        return max(self.ages_s().values(), default=0.0)
+
+    def ages_s(self) -> dict[str, float]:
+        """Of each camera of which windows wait: the age of the oldest one."""
         with self._changed:
-            oldest_s = min((queue[0][0].end.arrival_s for queue in self._waiting.values() if queue), default=None)
-            return 0.0 if oldest_s is None else max(0.0, self._monotonic() - oldest_s)
+            now_s = self._monotonic()
+            return {
+                camera: max(0.0, now_s - queue[0][0].end.arrival_s) for camera, queue in self._waiting.items() if queue
+            }
 
     def pending(self, camera: str) -> int:
         with self._changed:

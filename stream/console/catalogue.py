@@ -48,6 +48,7 @@ class Wanted:
     words: str | None = None  # all of them, or their beginnings
     mark: str | None = None  # a key of MARKS
     is_open: bool | None = None
+    ids: Sequence[str] | None = None  # among these
 
 
 class Catalogue:
@@ -151,10 +152,13 @@ def _conditions(wanted: Wanted) -> tuple[Sequence[str], Sequence[object]]:
     if wanted.words is not None:
         matching = " ".join(f'"{word}"*' for word in _WORD.findall(wanted.words)) or '""'
         found.append(("e.number IN (SELECT rowid FROM said WHERE said MATCH ?)", matching))
-    wheres = [condition for condition, _ in found]
+    wheres, values = [condition for condition, _ in found], [value for _, value in found]
+    if wanted.ids is not None:
+        wheres.append(f"e.id IN ({', '.join('?' * len(wanted.ids))})")
+        values += wanted.ids
     if wanted.mark is not None:
         wheres.append(MARKS[wanted.mark])
-    return wheres, [value for _, value in found]
+    return wheres, values
 
 
 def _filed(row: tuple[object, ...]) -> Filed:

@@ -21,7 +21,7 @@ from stream.side_thread import SideThread
 KEPT_ALERTS = 1000
 KEPT_MARKS = 200
 PAGE_ALERTS = 500
-PAUSED_S = 15.0  # without a score for so long a camera is not being scored
+PAUSED_S = 15.0  # without a score for so long, and three times as long as usual, a camera is not being scored
 SILENT_S = 120.0  # a camera that was not heard of for so long is gone: states come every few seconds
 
 Key = tuple[str, str, str]  # kind, camera, definition
@@ -43,6 +43,12 @@ class _Pace:
 
     came_s: deque[float] = field(default_factory=lambda: deque(maxlen=30))
     age_s: float = 0.0
+
+    def goes_on(self, now_s: float) -> bool:
+        if not self.came_s:
+            return False
+        usual_s = (self.came_s[-1] - self.came_s[0]) / max(1, len(self.came_s) - 1)
+        return now_s - self.came_s[-1] <= max(PAUSED_S, 3 * usual_s)
 
 
 class Hub:
@@ -124,12 +130,15 @@ class Hub:
     def pace(self, camera: str, definition: str) -> tuple[float, float | None]:
         """Scores per second, and how old the newest was when it came; nothing when none came for a while."""
         found = self._paces.get((camera, definition))
-        if found is None or not found.came_s:
+        if found is None or not found.goes_on(self._clock.monotonic()):
             return 0.0, None
         took_s = found.came_s[-1] - found.came_s[0]
-        if took_s <= 0 or self._clock.monotonic() - found.came_s[-1] > PAUSED_S:
-            return 0.0, None
-        return (len(found.came_s) - 1) / took_s, found.age_s
+        return ((len(found.came_s) - 1) / took_s, found.age_s) if took_s > 0 else (0.0, None)
+
+    def is_scored(self, camera: str, definition: str) -> bool:
+        """Whether its newest score is one of now."""
+        found = self._paces.get((camera, definition))
+        return found is not None and found.goes_on(self._clock.monotonic())
 
     def _put(self, key: Key, message: StatusMessage | ScoreMessage, now_s: float) -> None:
         self._newest[key] = Newest(self._next_version(), now_s, message, encode(message))

@@ -76,6 +76,8 @@ class Camera(BaseModel):
     reconnects: int
     scored_per_s: float
     dropped: int = Field(description="Windows that no scorer judged.")
+    frames_dropped: dict[str, int] = Field(description="Pictures that became part of no window, by reason.")
+    waiting_s: float = Field(description="The age of its oldest window that waits for the scorer; 0 when none does.")
     frame_age_s: float | None
     latency_s: float | None = Field(description="From a window's end to its score; null for a file.")
     size: tuple[int, int]
@@ -104,6 +106,8 @@ class Span(BaseModel):
     severity: str
     start_time: Time
     end_time: Time | None
+    explanation: str | None
+    explanation_state: str
 
 
 class Timeline(BaseModel):
@@ -311,6 +315,7 @@ class Gpu(BaseModel):
     name: str
     used_bytes: int
     total_bytes: int
+    busy: float | None = Field(description="Share of the time that it computes; null where nvidia-ml does not tell.")
 
 
 class Processor(BaseModel):

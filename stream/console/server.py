@@ -21,6 +21,7 @@ from stream.console.changes import Changes
 from stream.console.database import NAME, open_database
 from stream.console.hub import Hub
 from stream.console.live import Places
+from stream.console.machine import Storage
 from stream.console.pictures import Pictures
 from stream.console.services import Services
 from stream.console.snapshots import Snapshots
@@ -74,6 +75,7 @@ class ConsoleServer:
                 changes=Changes(view, db, threads["disk"]),
                 tries=Tries(view),
                 data=config.data.dir,
+                storage=Storage(config.data.dir, view.clock.monotonic),
                 publishers=Publishers(view.doors, peers),
                 viewers=self._viewers,
                 streams=Places(MOST_STREAMS),

@@ -19,6 +19,7 @@ from stream.console.changes import Changes
 from stream.console.guard import SAFE
 from stream.console.hub import Hub
 from stream.console.live import Places
+from stream.console.machine import Storage
 from stream.console.pictures import Pictures
 from stream.console.problems import Problem
 from stream.console.snapshots import Snapshots
@@ -48,6 +49,7 @@ class Services:
     changes: Changes
     tries: Tries
     data: Path
+    storage: Storage
     publishers: Publishers
     viewers: Viewers
     streams: Places

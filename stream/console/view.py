@@ -54,6 +54,8 @@ class CameraNow:
     size: tuple[int, int]
     picture_time_s: float | None
     windows: Counts
+    waiting_s: float  # for the scorer, of its oldest window that does
+    frames_dropped: Mapping[str, int]  # by reason
     preview: Preview
     tracks: tuple[TrackNow, ...]
 
@@ -101,15 +103,15 @@ class WatchView:
         """Those of them that there are."""
 
         def look() -> list[CameraNow]:
-            counts = self.batcher.counts()
-            return [_now(self.cameras[name], counts) for name in names if name in self.cameras]
+            counts, ages_s = self.batcher.counts(), self.batcher.ages_s()
+            return [_now(self.cameras[name], counts, ages_s) for name in names if name in self.cameras]
 
         return await self.there(look)
 
     async def all_cameras(self) -> list[CameraNow]:
         def look() -> list[CameraNow]:
-            counts = self.batcher.counts()
-            return [_now(camera, counts) for camera in self.cameras.values()]
+            counts, ages_s = self.batcher.counts(), self.batcher.ages_s()
+            return [_now(camera, counts, ages_s) for camera in self.cameras.values()]
 
         return await self.there(look)
 
@@ -167,7 +169,7 @@ class WatchView:
             raise RuntimeFault("the watch does not answer", advice="look at its log") from error
 
 
-def _now(camera: Camera, counts: Mapping[str, Counts]) -> CameraNow:
+def _now(camera: Camera, counts: Mapping[str, Counts], ages_s: Mapping[str, float]) -> CameraNow:
     stats = camera.keeper.stats
     return CameraNow(
         camera.name,
@@ -177,6 +179,8 @@ def _now(camera: Camera, counts: Mapping[str, Counts]) -> CameraNow:
         camera.desk.native_size,
         stats.picture_time_s,
         counts.get(camera.name, Counts()),
+        ages_s.get(camera.name, 0.0),
+        dict(list(stats.dropped.items())),  # another thread goes on counting
         camera.preview,
         tuple(
             TrackNow(track.definition, track.policy.settings, _newest(track), track.policy.event_id)

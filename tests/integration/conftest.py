@@ -9,9 +9,14 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.integration.browsing import Open
 
 SYSTEM_PYTHON = "/usr/bin/python3"  # the one that has `gi`; a virtual environment has not
 SERVER = Path(__file__).with_name("rtsp_server.py")
@@ -108,6 +113,26 @@ def node() -> str:
     if found is None or not (EXAMPLES / "node_modules" / "zeromq").exists():
         _missing("Node.js with zeromq is not installed (Debian: nodejs, npm; then: npm install --prefix examples)")
     return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens pages, each for a viewer of its own; none may raise, log an error, or break the content policy."""
+    from tests.integration.browsing import pages
+
+    with pages(browser) as opened:
+        yield opened
 
 
 def _missing(reason: str) -> NoReturn:

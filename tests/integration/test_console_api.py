@@ -101,6 +101,8 @@ def test_cameras_say_how_they_are_without_their_passwords(shared: tuple[Running,
         {"default": 0.6},
     )
     assert front["scored_per_s"] > 1
+    assert isinstance(front["frames_dropped"], dict)
+    assert (dead["waiting_s"], dead["frames_dropped"], dead["score"]) == (0.0, {}, {"default": None})
     assert yard["threshold"] == {"a fire": 0.6, "fall": 0.7}
     assert [definition["name"] for definition in yard["definitions"]] == ["a fire", "fall"]
     assert (dead["state"], dead["fault"], dead["source"]) == ("offline", "refused", "rtsp://user:***@127.0.0.1:1/x")
@@ -223,11 +225,14 @@ def test_an_event_is_found_read_and_shown_and_what_is_said_of_it_is_data(
     assert running.get("/api/alerts", params={"q": "alert"})["events"][0]["id"] == event["id"]
     assert running.get("/api/alerts", params={"q": "dragon"})["events"] == []
     span = running.get("/api/cameras/front/timeline")["events"][0]
+    assert span["explanation"] == event["explanation"]
     assert (span["id"], span["end_time"]) == (event["id"], event["end_time"])
 
     snapshot = running.client.get(event["snapshot"])
     assert (snapshot.headers["content-type"], snapshot.content[:2]) == ("image/jpeg", b"\xff\xd8")
     clip = running.client.get(event["clip"])
+    head = running.client.head(event["clip"])
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(len(clip.content)), b"")
     assert (clip.headers["content-type"], clip.headers["accept-ranges"]) == ("video/mp4", "bytes")
     part = running.client.get(event["clip"], headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, clip.content[10:20])
@@ -316,6 +321,7 @@ def test_a_viewer_that_comes_back_has_missed_no_alert(start: Callable[..., Runni
         until(lambda: first.of("alert")[-1]["type"] == "end" and len(first.of("alert")) > 1101, "the event")
     assert first.content_type == "text/event-stream; charset=utf-8"
     (hello,) = first.of("hello")
+    assert hello["understands_words"] is True
     assert (hello["last_seq"], hello["epoch"]) == (1200, first.of("alert")[0]["epoch"])
     an_event(running, scorer)  # nobody listens
     with contextlib.closing(Listening(running.url, last_event_id=first.last_id)) as second:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,22 +15,22 @@ pytest.importorskip("playwright.sync_api", reason="needs playwright")
 pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
 
 import axe_playwright_python
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
+from playwright.sync_api import Page, Request
 
 from engine.types import Box
 from stream.console.app import STATIC
-from tests.integration.console import PATIENCE_S, SCENE, Running, WordScorer, settings, until
+from tests.integration.browsing import Open, an_event, happening, holds, see
+from tests.integration.console import SCENE, Running, WordScorer, settings, until
 from tests.integration.proxy import proxy
 
 pytestmark = pytest.mark.timeout(300)  # on a machine that has much else to do
 
-PATIENCE_MS = 1000 * PATIENCE_S
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script> & \u202e\u2028 \"'"
 WALL_BYTES, PAGE_BYTES = 60_000, 100_000  # of the page itself over the wire: for the wall, and for all views
-MANY_ALERTS = 15  # so that how an event was told has to be scrolled
+LONG_STORY = " ".join(["Somebody falls."] * 100)  # so that how an event was told has to be scrolled
+MANY_ALERTS = 15
 PHONE = {"width": 360, "height": 700}
 DEAD = "rtsp://user:hunter2@127.0.0.1:1/x"
-EXPECTED = re.compile(r"Failed to load resource: .*(status of (401|404|409|422|429|503)|ERR_)")
 VIEWS = {  # and what is there when all of it is
     "#/": ".tile:nth-child(3) .tile-state .chip",
     "#/camera/yard": ".chart:not([aria-valuemax='0'])",
@@ -45,18 +43,7 @@ VIEWS = {  # and what is there when all of it is
 }
 TOKENS = [{"name": "Ann", "role": "viewer", "token": "a" * 24}, {"name": "Olga", "role": "operator", "token": "o" * 24}]
 
-Open = Callable[..., Page]
-
-
 AXE = Path(str(axe_playwright_python.__file__)).with_name("axe.min.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -74,77 +61,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running,
         running.stop()
 
 
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Open]:
-    """Opens pages, each for a viewer of its own; none may raise, log an error, or break the content policy."""
-    contexts: list[BrowserContext] = []
-    wrong: list[str] = []
-
-    def heard(message: ConsoleMessage) -> None:
-        if message.type == "error" and not EXPECTED.search(message.text):
-            wrong.append(message.text)
-
-    def asked(dialog: Dialog) -> None:
-        wrong.append(f"a dialog: {dialog.message}")
-        dialog.dismiss()
-
-    def begin(url: str, **options: Any) -> Page:
-        context = browser.new_context(reduced_motion="reduce", timezone_id="Europe/Berlin", **options)
-        context.set_default_timeout(PATIENCE_MS)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", heard)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("dialog", asked)
-        page.goto(url)
-        return page
-
-    yield begin
-    for context in contexts:
-        context.close()
-    assert not wrong
-
-
-def an_event(running: Running, scorer: WordScorer, sentence: str, camera: str = "front", alerts: int = 1) -> str:
-    """Has one happen with this sentence and at least so many alerts, waits until it is over, and gives its id."""
-
-    def found() -> str | None:
-        events = running.get("/api/alerts", params={"camera": camera, "open": True})["events"]
-        return next((event["id"] for event in events if event["explanation"] == sentence), None)
-
-    with happening(scorer, sentence, camera):
-        event_id: str = until(found, "it")
-        until(lambda: len(running.get(f"/api/alerts/{event_id}")["messages"]) >= alerts, "its alerts")
-    until(lambda: running.get(f"/api/alerts/{event_id}")["end_time"], "the event's end")
-    return event_id
-
-
-@contextmanager
-def happening(scorer: WordScorer, sentence: str, camera: str = "front") -> Iterator[None]:
-    scorer.sentence = sentence
-    scorer.levels[camera] = 0.9
-    try:
-        yield
-    finally:
-        scorer.levels[camera] = 0.1
-
-
 def settled(page: Page, view: str) -> None:
     page.wait_for_selector(VIEWS[view], state="attached")
     page.wait_for_selector(".loading", state="detached")
-
-
-def holds(page: Page, expression: str) -> None:
-    """Waits until it does. Playwright's own way needs `eval`, which the page's content policy forbids."""
-    for _ in range(round(PATIENCE_MS / 50)):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    pytest.fail(f"waited in vain for {expression}")
-
-
-def see(page: Page, selector: str, text: str) -> None:
-    expect(page.locator(selector).first).to_contain_text(text, timeout=PATIENCE_MS)
 
 
 def test_the_wall_shows_every_camera_with_its_picture_and_how_it_is(
@@ -219,6 +138,19 @@ def test_an_alert_is_shown_with_its_course_and_marked_by_keyboard(
     assert page.input_value("#note") == "It was the gardener"
     mark = running.get(f"/api/alerts/{event_id}")["mark"]
     assert (mark["verdict"], mark["acknowledged"], mark["note"]) == ("true", True, "It was the gardener")
+
+
+def test_updates_that_say_nothing_new_are_one_step(open_page: Open, watched: tuple[Running, WordScorer]) -> None:
+    running, scorer = watched
+    event_id = an_event(running, scorer, "Somebody stays.", alerts=MANY_ALERTS)
+    page = open_page(f"{running.url}/#/alerts/{event_id}")
+    page.wait_for_selector(VIEWS["#/alerts/{id}"])
+    quiet = page.locator(".steps li:has-text('nothing new in')")
+    assert quiet.count() == 1
+    told = len(running.get(f"/api/alerts/{event_id}")["messages"])
+    updates = re.search(r"in (\d+) updates", quiet.inner_text())
+    assert updates is not None
+    assert page.locator(".steps li").count() + int(updates[1]) - 1 == told
 
 
 def test_boxes_are_drawn_over_the_picture_and_the_clip_and_can_be_switched_off(
@@ -425,7 +357,7 @@ def test_axe_finds_nothing_serious_in_any_view(
 ) -> None:
     running, scorer = watched
     scorer.boxes = (Box(0.25, 0.5, 0.5, 0.75, "somebody"),)
-    event_id = an_event(running, scorer, "Somebody falls.", alerts=MANY_ALERTS)
+    event_id = an_event(running, scorer, LONG_STORY)
     scorer.boxes = ()
     page = open_page(running.url, color_scheme=scheme)
     with happening(scorer, "It burns.", camera="yard"):
@@ -434,6 +366,10 @@ def test_axe_finds_nothing_serious_in_any_view(
             page.reload()
             settled(page, view)
             page.wait_for_selector("#open-count:not([hidden])")
+            if "{id}" in view:
+                assert page.evaluate(
+                    "(({scrollHeight: all, clientHeight: seen}) => all > seen)(document.querySelector('.steps'))"
+                )
             assert serious(page) == [], view
         page.click("#open-settings")
         page.wait_for_selector("dialog[open]")

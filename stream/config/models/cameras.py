@@ -136,8 +136,8 @@ class CameraDefaults(Section):
     )
     scaling: Literal["fast", "exact"] = Field(
         default="fast",
-        description="How pictures are scaled to the scorer's size. `exact` is how InternVL2 was trained, and takes 3 to "
-        "21 ms a frame (`docs/performance.md`). It needs Pillow; webcams and publishers ignore it.",
+        description="How pictures are scaled to the scorer's size. `exact` is how InternVL2 was trained, and takes 3 "
+        "to 21 ms a frame (`docs/performance.md`). It needs Pillow; webcams and publishers ignore it.",
     )
     size: Pixels | None = Field(default=None, description="Picture size to ask a webcam for. Other sources ignore it.")
     fps: float | None = Field(

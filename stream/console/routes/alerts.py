@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import StringConstraints
 from starlette.responses import FileResponse
 
 from stream.console.catalogue import Filed, Wanted
@@ -30,6 +31,7 @@ router = APIRouter()
 
 LARGEST_SEQ = 2**63 - 1
 Id = Annotated[str, Path(max_length=100)]
+Each = Annotated[str, StringConstraints(max_length=100)]
 Text = Annotated[str | None, Query(max_length=200)]
 Time = Annotated[float | None, Query(allow_inf_nan=False)]
 
@@ -64,6 +66,7 @@ async def alerts(
     q: Annotated[str | None, Query(max_length=200, description="Words of what was said, or how they begin.")] = None,
     mark: Annotated[Literal["none", "acknowledged", "true", "false"] | None, Query()] = None,
     open: Annotated[bool | None, Query()] = None,
+    id: Annotated[list[Each] | None, Query(max_length=200, description="Among these; repeat it for each.")] = None,
 ) -> Events:
     """The newest events first, of those that fit everything that is asked for."""
     wanted = Wanted(
@@ -76,6 +79,7 @@ async def alerts(
         words=q.strip() or None if q else None,
         mark=mark,
         is_open=open,
+        ids=id,
     )
     filed = await here.disk.do(lambda: here.catalogue.find(wanted, limit + 1))
     more, filed = len(filed) > limit, filed[:limit]

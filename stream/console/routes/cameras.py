@@ -12,7 +12,8 @@ from stream.console.catalogue import Wanted
 from stream.console.models import Camera, CameraDefinition, Point, Span, Timeline
 from stream.console.problems import Problem
 from stream.console.services import Here, Services, Viewer
-from stream.console.view import CameraNow
+from stream.console.view import CameraNow, TrackNow
+from stream.session import CameraState
 
 router = APIRouter()
 
@@ -72,6 +73,13 @@ def known_tags(request: Request) -> list[str]:
     return [each.strip().removeprefix("W/").strip('"') for each in given]
 
 
+def _score(now: CameraNow, track: TrackNow, here: Services) -> float | None:
+    """Known only where it says something of now: a camera that went away was normal, but nobody knows what it is."""
+    if track.newest is None or track.newest.held or now.state != CameraState.LIVE.value:
+        return None
+    return track.newest.score if here.hub.is_scored(now.name, track.definition.name) else None
+
+
 def _camera(now: CameraNow, here: Services) -> Camera:
     status = here.hub.status(now.name)
     rate, latency_s = here.hub.pace(now.name, now.tracks[0].definition.name)
@@ -88,11 +96,13 @@ def _camera(now: CameraNow, here: Services) -> Camera:
         reconnects=status.reconnects if status else 0,
         scored_per_s=round(rate, 2),
         dropped=now.windows.dropped.total(),
+        frames_dropped=dict(now.frames_dropped),
+        waiting_s=now.waiting_s,
         frame_age_s=age_s if now.live else None,
         latency_s=latency_s if now.live else None,
         size=now.size,
         definitions=[CameraDefinition.of(track.definition, track.settings) for track in now.tracks],
-        score={track.definition.name: track.newest.score if track.newest else None for track in now.tracks},
+        score={track.definition.name: _score(now, track, here) for track in now.tracks},
         threshold={track.definition.name: track.settings.open for track in now.tracks},
         open_event=next((track.open_event for track in now.tracks if track.open_event), None),
         whep=f"/whep/{now.name}" if here.viewers.most else None,

@@ -39,7 +39,7 @@ async def health(_account: Viewer, here: Here) -> Health:
             BridgeHealth(name=each.name, waiting=max(0, here.hub.last_seq - each.seq), failing=each.failing)
             for each in view.bridges
         ],
-        disk=await anyio.to_thread.run_sync(machine.disk, here.data),
+        disk=await anyio.to_thread.run_sync(here.storage.look),
         gpu=await anyio.to_thread.run_sync(machine.gpus),
         cpu=machine.processor(),
         memory=machine.memory(),

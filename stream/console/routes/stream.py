@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Header, Query, Response
 
+from engine.scorer import LanguageScorer
 from stream.console.hub import Key
 from stream.console.live import LiveResponse
 from stream.console.models import MarkTold
@@ -29,11 +30,12 @@ class EventStreamResponse(Response):
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
-    """The outbox, its newest alert, and the feed's run."""
+    """The outbox, its newest alert, the feed's run, and whether wordings can be tried and changed."""
 
     epoch: str
     last_seq: int
     run: str
+    understands_words: bool
 
 
 KINDS = {"hello": Hello, "alert": AlertMessage, "status": StatusMessage, "score": ScoreMessage, "mark": MarkTold}
@@ -75,7 +77,12 @@ async def _events(here: Services, seq: int) -> AsyncGenerator[bytes]:
     hub, clock = here.hub, here.view.clock
     told: dict[Key, tuple[int, float]] = {}  # the version, and when it was told
     marked = hub.version
-    hello = Hello(epoch=hub.epoch, last_seq=hub.last_seq, run=here.view.run)
+    hello = Hello(
+        epoch=hub.epoch,
+        last_seq=hub.last_seq,
+        run=here.view.run,
+        understands_words=isinstance(here.view.scorer, LanguageScorer),
+    )
     yield b"retry: %d\n\n" % RECONNECT_MS + _event("hello", msgspec.json.encode(hello))
     wrote_s = clock.monotonic()
     while not hub.over:

@@ -42,6 +42,7 @@ def test_how_long_the_oldest_window_has_waited_is_known() -> None:
     batcher.offer(window(0, camera="b", arrival_s=2.0))
     now.s = 5.0
     assert batcher.waiting_s == 4.0
+    assert batcher.ages_s() == {"a": 4.0, "b": 3.0}
     batcher.take(0)
     assert batcher.waiting_s == 0.0
 

@@ -36,6 +36,7 @@ export function show(pane, id, values, app, signal) {
   const legend = h("p", { class: "soft" });
   const steps = h("ol", { class: "steps", tabindex: 0, "aria-label": "How it was told" }); // it scrolls
   const more = h("dl", { class: "facts" });
+  const trying = h("a", { hidden: true }, "Try other words on it");
   const marks = markForm(id, app, () => look(), signal);
 
   function lay() {
@@ -59,13 +60,7 @@ export function show(pane, id, values, app, signal) {
         "p",
         { class: "links" },
         h("a", { href: to("camera", course.camera) }, "The camera now"),
-        app.mayChange && course.model.scorer !== "motion" && !course.fault
-          ? h(
-              "a",
-              { href: to("definitions", course.camera, { event: course.clip ? id : null }) },
-              "Try other words on it",
-            )
-          : null,
+        trying,
       ),
     );
   }
@@ -88,6 +83,8 @@ export function show(pane, id, values, app, signal) {
     setText(what, explanationOf(event));
     setText(state, [STATES[event.explanation_state], markedOf(event)].filter(Boolean).join(" · "));
     marks.paint(event);
+    trying.href = to("definitions", event.camera, { event: event.clip ? id : null });
+    paintTrying();
     chart.draw({
       from: event.start_time - AROUND_S,
       until: (event.end_time ?? event.messages.at(-1).time) + AROUND_S,
@@ -101,13 +98,15 @@ export function show(pane, id, values, app, signal) {
     );
     fill(
       steps,
-      event.messages.map((message, at) => stepOf(message, event.messages[at - 1])),
+      stepsOf(event.messages),
     );
     fill(
       more,
       moreOf(event).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
     );
   }
+
+  const paintTrying = () => (trying.hidden = !(app.mayChange && store.words && course && !course.fault));
 
   /** Each window's while they are remembered; else what the alerts themselves said. */
   function scores() {
@@ -162,11 +161,25 @@ export function show(pane, id, values, app, signal) {
 
   const again = paced(look, 1000, signal);
   store.addEventListener("event", ({ detail: { event, type } }) => event.id === id && type && again(), { signal });
+  store.addEventListener("cameras", paintTrying, { signal });
   onKeys({ " ": () => evidence.toggle(), ...marks.keys }, signal);
   look();
 }
 
-function stepOf(message, before) {
+/** Updates in a row that said nothing new are one step. */
+function stepsOf(messages) {
+  const steps = [];
+  messages.forEach((message, at) => {
+    const before = messages[at - 1];
+    const isNews = message.explanation !== before?.explanation || message.severity !== before?.severity;
+    const last = steps.at(-1);
+    if (message.type === "update" && !isNews && last?.quiet) Object.assign(last, { message, times: last.times + 1 });
+    else steps.push({ message, before, times: 1, quiet: message.type === "update" && !isNews });
+  });
+  return steps.map(stepOf);
+}
+
+function stepOf({ message, before, times }) {
   const news = message.explanation !== before?.explanation ? message.explanation : null;
   return h(
     "li",
@@ -180,7 +193,7 @@ function stepOf(message, before) {
       news ??
         (message.severity !== before?.severity
           ? `Severity ${message.severity}`
-          : h("span", { class: "soft" }, "nothing new was said")),
+          : h("span", { class: "soft" }, times > 1 ? `nothing new in ${times} updates` : "nothing new was said")),
     ),
   );
 }

@@ -28,6 +28,8 @@ const MARKS = [
   ["false", "False alarm"],
 ];
 const TYPING_MS = 300;
+const CHECK_EVERY_MS = 500;
+const CHECKED_AT_ONCE = 100;
 
 export const title = ({ name }) => (name ? "Alert" : "Alerts");
 
@@ -36,6 +38,7 @@ export function show(main, route, app, signal) {
   let values = valuesOf(route);
   let current = null;
   let found = new Map(); // id -> event: what the filters let through
+  const unsure = new Set(); // ids of events of which only the backend knows whether the filters let them through
   let next_before_seq = null;
   let problem = null;
   let loaded = false;
@@ -44,6 +47,7 @@ export function show(main, route, app, signal) {
 
   const list = new EventList();
   const older = h("button", { type: "button", onclick: () => fetchPage(next_before_seq) }, "Older alerts");
+  const wrong = h("p", { class: "wrong", role: "alert" });
   const told = h("p", { class: "soft", role: "status" });
   const detail = h("article", { class: "detail", "aria-label": "Alert" });
   const filters = filterForm(app, values, (changed) => location.replace(to("alerts", current, changed)), signal);
@@ -56,6 +60,7 @@ export function show(main, route, app, signal) {
       h("div", { class: "head" }, h("h1", {}, "Alerts"), told),
       filters,
       list.node,
+      wrong,
       older,
     ),
     detail,
@@ -67,6 +72,7 @@ export function show(main, route, app, signal) {
       const events = [...found.values()].sort(newestFirst);
       list.paint(events, { values, current, nothing: nothing() });
       older.hidden = next_before_seq === null;
+      setText(wrong, problem && events.length ? `Not all could be fetched. ${problem.message}` : "");
       setText(
         told,
         loaded ? `${count(events.length, "event")}${next_before_seq === null ? "" : " and older ones"}` : "",
@@ -93,21 +99,14 @@ export function show(main, route, app, signal) {
   async function fetchPage(before_seq = null) {
     asking.abort();
     asking = new AbortController();
-    const asked = {
-      ...values,
-      since: fromField(values.since),
-      until: fromField(values.until),
-      before_seq,
-      limit: PAGE,
-    };
     try {
       const stop = AbortSignal.any([signal, asking.signal]);
-      const answer = await ask(`/api/alerts${query(asked)}`, { signal: stop });
-      if (before_seq === null) found = new Map();
+      const answer = await ask(asked({ before_seq, limit: PAGE }), { signal: stop });
       for (const event of answer.events) found.set(event.id, store.keep(event));
-      next_before_seq = answer.next_before_seq;
+      if (before_seq !== null || !loaded) next_before_seq = answer.next_before_seq; // pages that are there stay
       problem = null;
       loaded = true;
+      if (unsure.size) check();
     } catch (error) {
       if (error.name === "AbortError") return;
       problem = error;
@@ -115,25 +114,64 @@ export function show(main, route, app, signal) {
     paint();
   }
 
+  const asked = (more) =>
+    `/api/alerts${query({ ...values, since: fromField(values.since), until: fromField(values.until), ...more })}`;
+
   const filtered = () => Object.keys(values).length > 0;
+
+  /** Another list: of another outbox, or by other filters. */
+  function begin() {
+    found = new Map();
+    unsure.clear();
+    loaded = false;
+    problem = null;
+    fetchPage();
+  }
 
   /** Whether the list goes back as far as this event. */
   const reaches = (event) => next_before_seq === null || [...found.keys()].some((id) => id < event.id);
 
-  const again = paced(() => fetchPage(), 1500, signal);
+  /** Ask which of the unsure ones the filters let through; the others are not, or no longer, shown. */
+  const check = paced(
+    async () => {
+      const ids = [...unsure].slice(0, CHECKED_AT_ONCE);
+      if (!loaded || !ids.length) return;
+      const list = found;
+      for (const id of ids) unsure.delete(id);
+      const answer = await ask(asked({ id: ids, limit: CHECKED_AT_ONCE }), { signal }).catch(() => null);
+      if (signal.aborted || list !== found) return;
+      if (!answer) return ids.forEach((id) => unsure.add(id)); // it is asked again with the next one
+      const fitting = new Map(answer.events.map((event) => [event.id, event]));
+      for (const id of ids) {
+        const event = fitting.get(id);
+        if (!event) found.delete(id);
+        else if (found.has(id) || reaches(event)) found.set(id, store.keep(event));
+      }
+      if (unsure.size) check();
+      paint();
+    },
+    CHECK_EVERY_MS,
+    signal,
+  );
+
   store.addEventListener(
     "event",
     ({ detail: { event, type } }) => {
-      if (found.has(event.id)) found.set(event.id, event);
-      else if (type && filtered())
-        again(); // only the backend knows whether it fits
-      else if (loaded && !filtered() && reaches(event)) found.set(event.id, event);
+      if (found.has(event.id) || (loaded && !filtered() && reaches(event))) found.set(event.id, event);
+      if (type && (filtered() || !loaded)) {
+        unsure.add(event.id);
+        check();
+      }
       paint();
     },
     { signal },
   );
-  stream.addEventListener("hello", () => (problem || filtered()) && again(), { signal });
-  store.addEventListener("reset", () => fetchPage(), { signal });
+  const caughtUp = () => {
+    for (const id of filtered() ? found.keys() : []) unsure.add(id); // marks of the meantime were not told
+    if (problem || filtered()) fetchPage();
+  };
+  stream.addEventListener("hello", caughtUp, { signal });
+  store.addEventListener("reset", begin, { signal });
 
   function open(id) {
     current = id;
@@ -171,9 +209,7 @@ export function show(main, route, app, signal) {
     if (JSON.stringify(wanted) !== JSON.stringify(values)) {
       values = wanted;
       filters.take(values);
-      found = new Map();
-      loaded = false;
-      fetchPage();
+      begin();
     }
     if (asked.name !== current) {
       open(asked.name);
@@ -214,11 +250,15 @@ function filterForm({ store }, first, changed, signal) {
       h("label", {}, "to ", until),
       h("label", { class: "check" }, h("input", { type: "checkbox", name: "open", value: "true" }), " Going on"),
       h(
-        "button",
-        { type: "button", onclick: () => changed({ ...given(), since: toField(Date.now() / 1000 - 3600) }) },
-        "Last hour",
+        "div",
+        { class: "actions" },
+        h(
+          "button",
+          { type: "button", onclick: () => changed({ ...given(), since: toField(Date.now() / 1000 - 3600) }) },
+          "Last hour",
+        ),
+        h("button", { type: "button", onclick: () => changed({}) }, "Clear"),
       ),
-      h("button", { type: "button", onclick: () => changed({}) }, "Clear"),
     ),
   );
   const form = h("form", { class: "filters", role: "search", "aria-label": "Alerts" }, search, more);

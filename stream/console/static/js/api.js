@@ -87,9 +87,11 @@ function signedIn(answer) {
   return answer;
 }
 
-/** A query string of what is neither null nor empty. */
+/** A query string of what is neither null nor empty; each of a list's values is given. */
 export function query(values) {
-  const kept = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const kept = Object.entries(values)
+    .flatMap(([name, value]) => [value].flat().map((each) => [name, each]))
+    .filter(([, value]) => value !== null && value !== undefined && value !== "");
   return kept.length ? `?${new URLSearchParams(kept)}` : "";
 }
 

@@ -20,6 +20,7 @@ const RANGES_S = [
 ];
 const PAINT_EVERY_MS = 1000;
 const EVENTS = 10;
+const KEPT_POINTS = 3600; // by the backend, of each definition
 
 export const title = ({ name }) => name ?? "Camera";
 
@@ -68,6 +69,7 @@ function showCamera(main, name, { store, stream }, signal) {
   const watched = h("ul", { class: "watched" });
   const events = new EventList();
   const chart = new Chart({ label: `Score of ${name} over time`, describe: (time) => describe(time), height: 220 });
+  const past = h("p", { class: "soft", role: "status" });
   const ranges = h("div", { class: "segments", role: "group", "aria-label": "How far back" });
   const chooser = h("select", { "aria-label": "Definition", onchange: () => choose(chooser.value) });
 
@@ -89,6 +91,7 @@ function showCamera(main, name, { store, stream }, signal) {
             { class: "panel" },
             h("div", { class: "head" }, h("h2", {}, "Score"), chooser, ranges),
             chart.node,
+            past,
             h(
               "p",
               { class: "legend soft" },
@@ -201,7 +204,7 @@ function showCamera(main, name, { store, stream }, signal) {
     const point = store.points(name, definition).find((each) => each.time === time);
     if (!point) return [clock(time)];
     const event = [...spans.values()].find((each) => each.start_time <= time && time <= (each.end_time ?? Infinity));
-    const said = point.text ?? (event && store.events.has(event.id) ? explanationOf(store.events.get(event.id)) : null);
+    const said = point.text ?? (event ? explanationOf(event) : null);
     return [
       clock(time),
       point.held || point.score === null
@@ -222,16 +225,26 @@ function showCamera(main, name, { store, stream }, signal) {
     );
 
   async function fetchPast() {
-    const [past, told] = await Promise.all([
-      ask(`${cameraPath(name)}/timeline${query({ since: now() - 3600, definition })}`, { signal }).catch(() => null),
+    const asked = definition;
+    const [timeline, told] = await Promise.all([
+      ask(`${cameraPath(name)}/timeline${query({ since: now() - 3600, definition })}`, { signal }).catch((why) => why),
       ask(`/api/alerts${query({ camera: name, limit: EVENTS })}`, { signal }).catch(() => null),
     ]);
     if (signal.aborted) return;
     for (const event of told?.events ?? []) store.keep(event);
-    if (!past || past.definition !== definition) return;
-    spans = new Map(past.events.map((event) => [event.id, event]));
-    store.remember(name, definition, past.points);
-    if (!fetched) chooseRange(smallest(past.points[0]?.time));
+    if (asked !== definition) return;
+    if (timeline instanceof Error)
+      return fill(
+        past,
+        `What was before could not be fetched. ${timeline.message}. `,
+        h("button", { type: "button", onclick: fetchPast }, "Try again"),
+      );
+    const [first] = timeline.points;
+    const short = timeline.points.length >= KEPT_POINTS && first.time > now() - 3540;
+    fill(past, short ? `So many windows are judged that scores are kept for ${lasting(now() - first.time)}.` : null);
+    spans = new Map(timeline.events.map((event) => [event.id, event]));
+    store.remember(name, definition, timeline.points);
+    if (!fetched) chooseRange(smallest(timeline.points[0]?.time));
     fetched = true;
   }
 

@@ -35,7 +35,7 @@ export class Sparkline {
     this.#curve.setAttribute(
       "d",
       pathOf(
-        shown.map(({ time, score }) => ({ time, value: score })),
+        shown.map(({ time, score, held }) => ({ time, value: held ? null : score })),
         x,
         y,
       ),

@@ -4,7 +4,7 @@ import { ask } from "./api.js";
 import { chip, empty, fill, h, notice, refill, s, setText } from "./dom.js";
 import { to } from "./router.js";
 import { delay, lasting, when } from "./time.js";
-import { count, DROPS, judgeOf, plain, sizeOf, stateOf } from "./words.js";
+import { count, DROPS, FRAME_DROPS, judgeOf, plain, sizeOf, stateOf } from "./words.js";
 
 const AGAIN_MS = 3_000;
 const LATE_S = 2;
@@ -15,7 +15,9 @@ const COLUMNS = [
   { head: "Frames/s", kind: "number" },
   { head: "Windows/s", kind: "number" },
   { head: "Delay", kind: "number" },
-  { head: "Dropped", kind: "number" },
+  { head: "Waits", kind: "number" },
+  { head: "Windows dropped", kind: "number" },
+  { head: "Frames dropped", kind: "number" },
   { head: "Reconnects", kind: "number" },
   { head: "Source", kind: "source" },
 ];
@@ -73,7 +75,7 @@ export function show(main, _route, { store }, signal) {
       const health = await ask("/api/health", { signal });
       fill(problem);
       setText(version, `Vigil ${health.version}, up for ${lasting(health.uptime_s)}`);
-      fill(cards, cardsOf(health));
+      fill(cards, cardsOf(health, framesLost([...store.cameras.values()])));
     } catch (error) {
       if (signal.aborted) return;
       fill(
@@ -93,9 +95,23 @@ export function show(main, _route, { store }, signal) {
   look();
 }
 
-function cardsOf({ scorer, queue_age_s, windows, outbox, bridges = [], disk, gpu, cpu, memory }) {
-  const dropped = Object.entries(windows.dropped).filter(([, n]) => n);
-  const lost = dropped.reduce((sum, [, n]) => sum + n, 0);
+const sumOf = (counts) => Object.values(counts).reduce((sum, n) => sum + n, 0);
+
+/** By reason, of all cameras. */
+function framesLost(cameras) {
+  const lost = {};
+  for (const { frames_dropped } of cameras)
+    for (const [reason, n] of Object.entries(frames_dropped)) lost[reason] = (lost[reason] ?? 0) + n;
+  return lost;
+}
+
+/** How many were dropped, and why. */
+function droppedOf(counts, reasons) {
+  const dropped = Object.entries(counts).filter(([, n]) => n);
+  return [["Dropped", String(sumOf(counts))], ...dropped.map(([why, n]) => [reasons[why] ?? plain(why), String(n)])];
+}
+
+function cardsOf({ scorer, queue_age_s, windows, outbox, bridges = [], disk, gpu, cpu, memory }, frames) {
   const load = cpu.load / cpu.cores;
   return [
     card("Scorer", scorer.hung_for_s > 0 ? ["bad", `No answer for ${lasting(scorer.hung_for_s)}`] : ["ok", "Working"], [
@@ -106,9 +122,9 @@ function cardsOf({ scorer, queue_age_s, windows, outbox, bridges = [], disk, gpu
     card("Windows", queue_age_s > LATE_S ? ["warn", "The scorer is slower than the cameras"] : ["ok", "Keeping up"], [
       ["Scored", String(windows.scored)],
       ["Of these unknown", String(windows.unknown)],
-      ["Dropped", String(lost)],
-      ...dropped.map(([reason, n]) => [DROPS[reason] ?? plain(reason), String(n)]),
+      ...droppedOf(windows.dropped, DROPS),
     ]),
+    card("Frames", sumOf(frames) ? ["quiet", "Some were dropped"] : ["ok", "None dropped"], droppedOf(frames, FRAME_DROPS)),
     card("Outbox", outbox.pending ? ["warn", `${count(outbox.pending, "alert")} not on disk`] : ["ok", "All on disk"], [
       ["Alerts so far", String(outbox.last_seq)],
       ["Only in memory", String(outbox.pending)],
@@ -127,7 +143,10 @@ function cardsOf({ scorer, queue_age_s, windows, outbox, bridges = [], disk, gpu
       card(
         each.name,
         ["quiet", "GPU"],
-        [["Memory", `${sizeOf(each.used_bytes)} of ${sizeOf(each.total_bytes)}`]],
+        [
+          ["Memory", `${sizeOf(each.used_bytes)} of ${sizeOf(each.total_bytes)}`],
+          ...(each.busy === null ? [] : [["Computes", `${Math.round(100 * each.busy)} % of the time`]]),
+        ],
         each.used_bytes / each.total_bytes,
       ),
     ),
@@ -187,7 +206,9 @@ function paintRow(row, camera) {
     camera.fps === null ? "–" : camera.fps.toFixed(1),
     camera.scored_per_s.toFixed(1),
     camera.latency_s === null ? "–" : delay(camera.latency_s),
+    camera.waiting_s > 0 ? delay(camera.waiting_s) : "–",
     String(camera.dropped),
+    String(sumOf(camera.frames_dropped)),
     String(camera.reconnects),
     camera.source,
   ];

@@ -84,7 +84,8 @@ export class Store extends EventTarget {
     this.#tell("score", camera);
   }
 
-  async #hello({ epoch }) {
+  async #hello({ epoch, understands_words }) {
+    this.words = understands_words;
     if (this.#epoch !== null && this.#epoch !== epoch) {
       this.events.clear(); // another outbox: `seq` counts anew
       this.#heard = 0;
@@ -92,12 +93,10 @@ export class Store extends EventTarget {
     }
     this.#epoch = epoch;
     try {
-      const [health, open, newest] = await Promise.all([
-        ask("/api/health"),
+      const [open, newest] = await Promise.all([
         ask(`/api/alerts${query({ open: true, limit: OPEN_AT_ONCE })}`),
         ask(`/api/alerts${query({ limit: 50 })}`),
       ]);
-      this.words = health.scorer.understands_words;
       for (const event of [...newest.events, ...open.events].reverse()) this.keep(event);
     } catch {
       // The stream tells what comes; the views say what they could not have.
@@ -142,6 +141,7 @@ export class Store extends EventTarget {
     }
     const { state, since, fault, message: words, advice, fps, reconnects } = message;
     Object.assign(camera, { state, since, fault, message: words, advice, fps, reconnects });
+    if (state !== "live") camera.score = {}; // what it was says nothing of now
     this.#tell("camera", camera.name);
   }
 
@@ -154,7 +154,8 @@ export class Store extends EventTarget {
     if (points.length > KEPT_POINTS) points.shift();
     this.#of(camera).set(definition, points);
     const known = this.cameras.get(camera);
-    if (known && before >= points.length - 2) known.score = { ...known.score, [definition]: score };
+    if (known?.state === "live" && before >= points.length - 2)
+      known.score = { ...known.score, [definition]: held ? null : score };
     this.#tell("score", camera);
   }
 

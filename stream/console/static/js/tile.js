@@ -21,11 +21,14 @@ export class Tile {
   #view;
   #spark = new Sparkline();
   #state = h("span", { class: "tile-state" });
-  #note = h("p", { class: "tile-note", hidden: true });
-  #score = h("span", { class: "tile-number" });
+  #noteText = h("span", {});
+  #note = h("p", { class: "tile-note", hidden: true }, this.#noteText);
+  #scoreText = h("span", {});
+  #score = h("span", { class: "tile-number" }, this.#scoreText);
   #by = h("span", { class: "soft" });
   #facts = h("div", { class: "tile-facts soft" }, h("p", {}), h("p", {}));
   #event = h("a", { class: "tile-event", hidden: true });
+  #camera = null; // as it was painted last
   #newest_ms = 0;
   #there = false;
   #asked = false;
@@ -47,6 +50,7 @@ export class Tile {
       this.#there ||= there;
       this.#asked = true;
       if (isNew) this.#newest_ms = performance.now();
+      if (this.#camera) this.#paintPicture(this.#camera);
     });
   }
 
@@ -57,15 +61,16 @@ export class Tile {
 
   /** `event` is the camera's newest open one, or undefined; `words` says whether the scorer understands them. */
   paint(camera, points, event, words) {
+    this.#camera = camera;
     const { tone, word } = stateOf(camera);
     refill(this.#state, word, () => chip(tone, word));
     this.#view.urgent = Boolean(event);
-    this.#view.paused = camera.state !== "live" && this.#asked;
-    this.#paintNote(camera, tone === "bad" || tone === "warn");
-    this.#paintEvent(event);
+    this.#paintPicture(camera);
+    this.#paintEvent(event, camera.source);
     const definition = leading(camera);
     const score = camera.score[definition.name];
-    setText(this.#score, scoreOf(score));
+    setText(this.#scoreText, scoreOf(score));
+    setData(this.#score, "unknown", score === null || score === undefined);
     setText(this.#by, camera.definitions.length > 1 ? definition.name : `tells from ${scoreOf(definition.open)}`);
     setData(this.#score, "over", score >= definition.open);
     this.#spark.draw(points, now() - CURVE_S, now(), definition.open);
@@ -73,9 +78,16 @@ export class Tile {
     setText(this.#facts.lastChild, `watching for ${camera.definitions.map((each) => nameOf(each, words)).join(", ")}`);
   }
 
-  #paintNote(camera, wrong) {
+  /** What is seen of it, and what that is worth: of a camera that is not live it is an old picture. */
+  #paintPicture(camera) {
+    const wrong = ["bad", "warn"].includes(stateOf(camera).tone);
+    const paused = camera.state !== "live" && this.#asked;
+    if (this.#view.paused && !paused) this.#view.due_ms = 0; // it is back
+    this.#view.paused = paused;
     const stale_s = (performance.now() - this.#newest_ms) / 1000;
-    const reason = [camera.since ? `Since ${when(camera.since)}` : null, camera.message].filter(Boolean).join(": ");
+    const reason = [camera.since ? `Since ${when(camera.since)}` : null, without(camera.source, camera.message)]
+      .filter(Boolean)
+      .join(": ");
     const text = wrong
       ? reason
       : !this.#there
@@ -85,12 +97,12 @@ export class Tile {
         : camera.state === "live" && stale_s > STALE_S && !document.hidden
           ? "This picture is not the newest."
           : "";
-    this.#note.hidden = !text;
-    setText(this.#note, text);
+    if (this.#note.hidden !== !text) this.#note.hidden = !text;
+    setText(this.#noteText, text);
     setData(this.#canvas, "old", this.#there && camera.state !== "live");
   }
 
-  #paintEvent(event) {
+  #paintEvent(event, source) {
     this.#event.hidden = !event;
     this.#facts.hidden = Boolean(event);
     setData(this.node, "event", event?.severity);
@@ -98,10 +110,13 @@ export class Tile {
     this.#event.href = to("alerts", event.id);
     const since = h("strong", {}, `since ${when(event.start_time)}`);
     refill(this.#event, `${event.id} ${event.seq}`, () =>
-      h("span", {}, severityChip(event), " ", since, ` ${explanationOf(event)}`),
+      h("span", {}, severityChip(event), " ", since, ` ${without(source, explanationOf(event))}`),
     );
   }
 }
+
+/** What is said of a camera, without its address: there is little room. */
+const without = (source, text) => text?.replace(`${source}: `, "");
 
 function factsOf(camera) {
   if (camera.state !== "live") return camera.state === "ended" ? "The file is over." : "";

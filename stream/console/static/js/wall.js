@@ -12,6 +12,7 @@ import { count, stateOf } from "./words.js";
 
 const LATEST = 12;
 const PAINT_EVERY_MS = 500;
+const CURVES_AT_ONCE = 2; // HTTP/1.1 allows six connections, and the stream and pictures need most of them
 const ALERTS_EVERY_MS = 100; // alerts come first
 
 export const title = () => "Wall";
@@ -19,7 +20,7 @@ export const title = () => "Wall";
 export function show(main, _route, { store, mayChange }, signal) {
   const pictures = new Pictures(signal);
   const tiles = new Map();
-  const summary = h("p", { class: "soft" });
+  const summary = h("p", { class: "soft counted" });
   const publish = h("a", { href: "/publish", class: "publish", hidden: true }, "Use this device as a camera");
   const grid = h("ul", { class: "tiles" });
   const latest = new EventList();
@@ -83,18 +84,21 @@ export function show(main, _route, { store, mayChange }, signal) {
     paint();
   }
 
-  /** The curves begin with what was before this page was opened: one camera after the other. */
-  async function fetchCurves() {
+  /** The curves begin with what was before this page was opened: of a few cameras at a time. */
+  function fetchCurves() {
     const curves = [...store.cameras.values()].flatMap((camera) =>
       camera.definitions.map((each) => [camera, each.name]),
     );
-    for (const [camera, definition] of curves) {
-      if (signal.aborted) return;
-      if (store.points(camera.name, definition)[0]?.time < now() - CURVE_S + 5) continue;
-      const asked = `${cameraPath(camera.name)}/timeline${query({ since: now() - CURVE_S, definition })}`;
-      const found = await ask(asked, { signal }).catch(() => null);
-      if (found) store.remember(camera.name, definition, found.points);
-    }
+    const fetchSome = async () => {
+      for (let next; !signal.aborted && (next = curves.shift());) {
+        const [{ name }, definition] = next;
+        if (store.points(name, definition)[0]?.time < now() - CURVE_S + 5) continue;
+        const asked = `${cameraPath(name)}/timeline${query({ since: now() - CURVE_S, definition })}`;
+        const found = await ask(asked, { signal }).catch(() => null);
+        if (found) store.remember(name, definition, found.points);
+      }
+    };
+    for (let each = 0; each < CURVES_AT_ONCE; each++) fetchSome();
   }
 
   const look = (name) => (dirty.add(name), paint());

@@ -47,6 +47,13 @@ export const DROPS = {
   shutdown: "Vigil was being stopped",
 };
 
+export const FRAME_DROPS = {
+  late: "came after a newer one",
+  ring_full: "no room was left for them",
+  untaken: "a newer one of the publisher came first",
+  undecoded: "the publisher sent more than could be decoded",
+};
+
 /** A camera's status in a word or two, and its tone. A live camera with a fault is not well. */
 export function stateOf(camera) {
   const [tone, word] = STATES[camera.state] ?? ["quiet", plain(camera.state)];

@@ -172,6 +172,24 @@ def test_the_pace_of_scoring_is_measured_and_over_when_no_more_come(disk: SideTh
         clock.advance(60)
         assert hub.pace("front", "default") == (0.0, None)
         assert hub.pace("yard", "default") == (0.0, None)
+        assert not hub.is_scored("front", "default")
+
+    asyncio.run(run())
+
+
+def test_a_score_is_one_of_now_until_the_next_ones_should_long_have_come(disk: SideThread) -> None:
+    async def run() -> None:
+        clock = ManualClock()
+        hub = Hub(FakeHistory(0), 0, disk, clock)
+        assert not hub.is_scored("front", "default")
+        for _ in range(3):
+            clock.advance(20)
+            hub.take(a_score(clock.time()))
+        clock.advance(50)  # a scorer may take its time
+        assert hub.is_scored("front", "default")
+        assert hub.pace("front", "default")[0] == pytest.approx(0.05)
+        clock.advance(20)
+        assert not hub.is_scored("front", "default")
 
     asyncio.run(run())
 

@@ -30,7 +30,7 @@ class Camera:
         self.picture = Grey(None)
         self.preview = Preview(lambda: self.time_s)
         config = CameraConfig.model_validate({"source": "synthetic://"})
-        self.now = CameraNow("front", config, "live", True, (WIDTH, HEIGHT), None, Counts(), self.preview, ())
+        self.now = CameraNow("front", config, "live", True, (WIDTH, HEIGHT), None, Counts(), 0.0, {}, self.preview, ())
 
     def show(self) -> None:
         self.time_s += 0.15
