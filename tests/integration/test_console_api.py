@@ -583,7 +583,11 @@ def test_roles_tokens_and_csrf(start: Callable[..., Running], tmp_path: Path, ca
     ],
 )
 def test_the_cookie_is_for_https_only_where_the_page_came_by_it(
-    trusted: list[str], headers: dict[str, str], secure: bool, start: Callable[..., Running], tmp_path: Path
+    trusted: list[str],
+    headers: dict[str, str],
+    secure: bool,
+    start: Callable[..., Running],
+    tmp_path: Path,
 ) -> None:
     console = SIGN_IN | {"trusted_proxies": trusted}
     running = start(settings(tmp_path, {"front": {"source": SCENE.format(1)}}, console=console), WordScorer())
@@ -592,7 +596,9 @@ def test_the_cookie_is_for_https_only_where_the_page_came_by_it(
     assert ("Secure" in signed_in.headers["set-cookie"]) is secure
 
 
-def test_who_guesses_is_told_apart_by_what_a_trusted_proxy_says(start: Callable[..., Running], tmp_path: Path) -> None:
+def test_who_guesses_is_told_apart_by_what_a_trusted_proxy_says(
+    start: Callable[..., Running], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     console = SIGN_IN | {"trusted_proxies": ["127.0.0.1"]}
     running = start(settings(tmp_path, {"front": {"source": SCENE.format(1)}}, console=console), WordScorer())
 
@@ -604,6 +610,16 @@ def test_who_guesses_is_told_apart_by_what_a_trusted_proxy_says(start: Callable[
 
     assert [guess("192.0.2.1") for _ in range(6)] == [401] * 5 + [429]
     assert guess("192.0.2.2") == 401
+    assert "trusted_proxies" not in caplog.text
+
+
+def test_a_proxy_that_is_not_trusted_is_told_of_once(
+    start: Callable[..., Running], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = start(settings(tmp_path, {"front": {"source": SCENE.format(1)}}, console=SIGN_IN), WordScorer())
+    for _ in range(2):
+        running.client.get("/", headers={"X-Forwarded-For": "192.0.2.1"})
+    assert caplog.text.count("name the proxy's in console.trusted_proxies") == 1
 
 
 def test_without_tokens_another_site_can_not_use_the_browser_of_this_machine(

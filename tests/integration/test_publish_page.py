@@ -29,6 +29,7 @@ CAMERAS = {
     "gate": {"source": "webrtc://gate", "publish_token": GATE, "stall": "8s", "open_timeout": "20s"},
     "a-yard-with-a-rather-long-name": {"source": "webrtc://yard", "stall": "20s", "open_timeout": "20s"},
 }
+TURN = {"url": "turn:192.0.2.1:3478?transport=udp", "user": "vi", "password": 'q"\\,<;>'}
 TOKENS = [{"name": "Ann", "role": "viewer", "token": ANN}, {"name": "Olga", "role": "operator", "token": OLGA}]
 REFUSED = "Failed to load resource"  # what the browser's console says of each 401
 PHONE: dict[str, Any] = {"is_mobile": True, "has_touch": True}
@@ -90,6 +91,26 @@ def test_a_link_names_the_camera_and_a_viewer_is_told_before_starting(watch: Run
         page.goto(f"{watch.url}/publish#gate:{GATE}")  # in the same page
         expect(page.get_by_label("Publish to")).to_have_value("gate", timeout=PATIENCE_MS)
         assert GATE not in page.url
+
+
+@pytest.mark.parametrize("path", ["/whip/gate", "/whep/gate"])
+def test_the_browser_uses_the_servers_that_help_through_a_network(path: str, opened: list[Any], tmp_path: Path) -> None:
+    servers = [{"url": "stun:192.0.2.1:3478"}, {"url": "turn:192.0.2.9"}, TURN]  # browsers want a user of the second
+    running = Running(
+        settings(tmp_path, CAMERAS, console={"bind": "127.0.0.1:0", "ice_servers": servers}), WordScorer()
+    )
+    opened.append(running)
+    with browsing(360, 700) as page:
+        page.goto(f"{running.url}/publish")
+        used = page.evaluate(
+            """async (path) => {
+                const { connectionTo } = await import('/static/js/sdp.js');
+                return (await connectionTo(path)).getConfiguration().iceServers;
+            }""",
+            path,
+        )
+    assert [each["urls"] for each in used] == [["stun:192.0.2.1:3478"], [TURN["url"]]]
+    assert (used[1]["username"], used[1]["credential"]) == (TURN["user"], TURN["password"])
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
