@@ -123,7 +123,7 @@ def test_it_fits_a_phone_whatever_it_says_and_axe_finds_nothing_serious(scheme: 
         sign_in(page, OLGA)
         page.get_by_text("Browsers give their camera to pages over HTTPS").wait_for(timeout=PATIENCE_MS)
         assert page.get_by_role("button", name="Start").is_disabled()
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert page.evaluate("document.documentElement.scrollWidth") == 360  # a phone would zoom out: innerWidth grows
         assert serious(page) == []
 
 
