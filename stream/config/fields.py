@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -217,6 +218,13 @@ def _token(value: SecretStr) -> SecretStr:
     return value
 
 
+def _network(value: object) -> str:
+    try:
+        return str(ipaddress.ip_network(value if isinstance(value, str) else "", strict=False))
+    except ValueError:
+        raise ValueError("must be an IP address or a network, such as 127.0.0.1 or 10.0.0.0/8") from None
+
+
 def _name_of(what: str) -> AfterValidator:
     def check(name: str) -> str:
         if not _NAME.fullmatch(name):
@@ -247,6 +255,7 @@ Listen = Annotated[
 ]
 Endpoint = Annotated[str, PlainValidator(_endpoint), Kind("ZeroMQ address")]
 Pixels = Annotated[PictureSize, PlainValidator(_picture_size), PlainSerializer(str), Kind("WIDTHxHEIGHT")]
+NetworkAddress = Annotated[str, PlainValidator(_network), Kind("network")]
 FilePath = Annotated[Path, PlainValidator(_path), PlainSerializer(str), Kind("path")]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3), WrapValidator(_polygon), Kind("polygon")]
 ModelName = Annotated[str, Field(min_length=1), Kind("folder or hub name")]

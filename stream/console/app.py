@@ -60,7 +60,8 @@ def make_app(services: Services) -> ASGIApp:
         return _with_problems(described())
 
     app.openapi = openapi  # type: ignore[method-assign]
-    return Guard(Compressed(app), local_only=services.gate.is_open)
+    console = services.view.config().console
+    return Guard(Compressed(app), local_only=services.gate.is_open, proxies=bool(console.trusted_proxies))
 
 
 class _Static(StaticFiles):

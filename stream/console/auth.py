@@ -74,28 +74,31 @@ class Gate:
         ]
         self._monotonic = monotonic
         self._sessions: OrderedDict[str, Session] = OrderedDict()  # least recently used first
-        self._failures: OrderedDict[str, deque[float]] = OrderedDict()  # by address
+        self._failures: OrderedDict[str, deque[float]] = OrderedDict()  # by where they came from
 
     @property
     def is_open(self) -> bool:
         """Whether there are no tokens, so that everybody is an admin."""
         return not self._accounts
 
-    def account(self, token: str, address: str) -> Account | None:
-        """Whose token this is; None for nobody's. Raises TooManyFailuresError."""
-        now_s = self._monotonic()
-        failures = self._failures.get(address, deque())
-        while failures and now_s - failures[0] >= WITHIN_S:
-            failures.popleft()
-        if len(failures) >= MOST_FAILURES:
-            raise TooManyFailuresError(WITHIN_S - (now_s - failures[0]))
+    def account(self, token: str, where: str) -> Account | None:
+        """Whose token this is; None for nobody's. Raises TooManyFailuresError instead when too many from
+        there were nobody's.
+
+        A right one is let in all the same: others may have the same address, and who has a token has not guessed it.
+        """
         given = _digest(token)
         matching = [account for digest, account in self._accounts if hmac.compare_digest(digest, given)]
         if matching:
             return matching[0]
+        now_s = self._monotonic()
+        failures = self._failures.setdefault(where, deque())
+        while failures and now_s - failures[0] >= WITHIN_S:
+            failures.popleft()
+        if len(failures) >= MOST_FAILURES:
+            raise TooManyFailuresError(WITHIN_S - (now_s - failures[0]))
         failures.append(now_s)
-        self._failures[address] = failures
-        self._failures.move_to_end(address)
+        self._failures.move_to_end(where)
         while len(self._failures) > MOST_ADDRESSES:
             self._failures.popitem(last=False)
         return None

@@ -6,6 +6,7 @@ browser: not by a name that leads here (the host is checked), and not by a reque
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stream.console.problems import answer
 from stream.loopback import meant_for_loopback
+
+log = logging.getLogger(__name__)
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
@@ -32,11 +35,15 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guard:
-    """ASGI around ASGI. With `local_only` it answers only to this machine's own names."""
+    """ASGI around ASGI. With `local_only` it answers only to this machine's own names.
 
-    def __init__(self, app: ASGIApp, *, local_only: bool) -> None:
+    Unless there are `proxies` that are believed, the first request that came by one is told in the log.
+    """
+
+    def __init__(self, app: ASGIApp, *, local_only: bool, proxies: bool) -> None:
         self._app = app
         self._local_only = local_only
+        self._knows_of_proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,7 +58,14 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        headers = Headers(scope=scope)
+        if not self._knows_of_proxies and "x-forwarded-for" in headers:
+            self._knows_of_proxies = True
+            log.warning(
+                "a proxy stands before the console, and all who come by it count as one address: "
+                "name the proxy's in console.trusted_proxies"
+            )
+        refusal = self._refusal(scope["method"], headers)
         if refusal is None:
             await self._app(scope, receive, with_headers)
         else:

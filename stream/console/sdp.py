@@ -5,6 +5,8 @@ All candidates are in the offer and in the answer: there is no trickling, and `P
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -20,12 +22,19 @@ MEDIA_TYPE = "application/sdp"
 
 
 class SdpAnswer(Response):
-    """The answer to an offer; deleting its Location ends what began."""
+    """The answer to an offer, with what helps the one who made it; deleting its Location ends what began."""
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, answer: str, location: str) -> None:
-        super().__init__(answer, HTTPStatus.CREATED, {"Location": location})
+    def __init__(self, answer: str, location: str, ice: Sequence[IceServer]) -> None:
+        super().__init__(answer, HTTPStatus.CREATED, {"Location": location} | _links(ice))
+
+
+class SdpOptions(Response):
+    """What helps through a network, for who asks before it makes an offer. For nobody who may not: it has secrets."""
+
+    def __init__(self, ice: Sequence[IceServer]) -> None:
+        super().__init__(None, HTTPStatus.NO_CONTENT, {"Accept-Post": MEDIA_TYPE} | _links(ice))
 
 
 async def offer_of(request: Request) -> str:
@@ -42,3 +51,20 @@ def ice_servers(here: Services) -> list[IceServer]:
         IceServer(each.url, each.user, each.password.get_secret_value() if each.password else None)
         for each in here.view.config().console.ice_servers
     ]
+
+
+def _links(ice: Sequence[IceServer]) -> dict[str, str]:
+    """RFC 9725, section 4.6."""
+    links = []
+    for server in ice:
+        link = f'<{server.url}>; rel="ice-server"'
+        if server.user is not None and server.password is not None:
+            user, password = _quoted(server.user), _quoted(server.password)
+            link += f'; username={user}; credential={password}; credential-type="password"'
+        links.append(link)
+    return {"Link": ", ".join(links)} if links else {}
+
+
+def _quoted(text: str) -> str:
+    escaped = re.sub(r'(["\\])', r"\\\1", text)
+    return f'"{escaped}"'

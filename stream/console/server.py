@@ -93,6 +93,8 @@ class ConsoleServer:
                     log_level="critical",  # what fails is logged by our own handlers, with no token in it
                     access_log=False,
                     server_header=False,
+                    proxy_headers=bool(config.console.trusted_proxies),  # by default it believes all of this machine
+                    forwarded_allow_ips=list(config.console.trusted_proxies),
                     limit_concurrency=MOST_CONNECTIONS,
                     timeout_graceful_shutdown=GRACE_S,
                 )

@@ -81,14 +81,23 @@ Viewer = Annotated[Account, Depends(_requires(Role.VIEWER))]
 Operator = Annotated[Account, Depends(_requires(Role.OPERATOR))]
 
 
-def who(request: Request) -> Account:
-    """Who asks. Raises Problem for nobody, and for a browser that does not say that it was its own page that asked."""
+def bearer_of(request: Request) -> str | None:
+    """The token that a program sends; None where it sends none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def who(request: Request, door: str = "") -> Account:
+    """Who asks. Raises Problem for nobody, and for a browser that does not say that it was its own page that asked.
+
+    Wrong tokens are counted for each `door` apart.
+    """
     gate = services_of(request).gate
     if gate.is_open:
         return EVERYBODY
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return by_token(request, token.strip())
+    token = bearer_of(request)
+    if token is not None:
+        return by_token(request, token, door)
     session = gate.session(request.cookies.get(COOKIE, ""))
     if session is None:
         raise Problem(HTTPStatus.UNAUTHORIZED, "sign in first", {"WWW-Authenticate": "Bearer"})
@@ -97,11 +106,11 @@ def who(request: Request) -> Account:
     return session.account
 
 
-def by_token(request: Request, token: str) -> Account:
-    """Raises Problem for nobody's token, and when there were too many such."""
+def by_token(request: Request, token: str, door: str = "") -> Account:
+    """Raises Problem for nobody's token, and when there were too many such at this door."""
     address = request.client.host if request.client else ""
     try:
-        account = services_of(request).gate.account(token, address)
+        account = services_of(request).gate.account(token, f"{address} {door}")
     except TooManyFailuresError as error:
         wait = {"Retry-After": str(math.ceil(error.retry_s))}
         raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens: wait a minute", wait) from error

@@ -568,12 +568,64 @@ def test_roles_tokens_and_csrf(start: Callable[..., Running], tmp_path: Path, ca
     for _ in range(5):
         assert client.post("/api/session", json={"token": "wrong"}).status_code == 401
     for answer in (
-        client.post("/api/session", json={"token": TOKENS["admin"]}),
-        client.get("/api/cameras", headers=bearer(TOKENS["admin"])),
+        client.post("/api/session", json={"token": "wrong"}),
+        client.get("/api/cameras", headers=bearer("wrong") | {"X-Forwarded-For": "192.0.2.1"}),
     ):
         assert answer.status_code == 429
         assert 0 < int(answer.headers["retry-after"]) <= 60
+    assert client.get("/api/cameras", headers=bearer(TOKENS["viewer"])).status_code == 200
+    assert client.post("/api/session", json={"token": TOKENS["viewer"]}).status_code == 200
     assert not [record for record in caplog.records if any(token in record.getMessage() for token in TOKENS.values())]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "headers", "secure"),
+    [
+        ([], {}, False),
+        ([], {"X-Forwarded-Proto": "https"}, False),
+        ([], {"Origin": "https://vigil.example", "Host": "vigil.example"}, True),
+        (["192.0.2.1"], {"X-Forwarded-Proto": "https"}, False),
+        (["127.0.0.0/8"], {"X-Forwarded-Proto": "https"}, True),
+    ],
+)
+def test_the_cookie_is_for_https_only_where_the_page_came_by_it(
+    trusted: list[str],
+    headers: dict[str, str],
+    secure: bool,
+    start: Callable[..., Running],
+    tmp_path: Path,
+) -> None:
+    console = SIGN_IN | {"trusted_proxies": trusted}
+    running = start(settings(tmp_path, {"front": {"source": SCENE.format(1)}}, console=console), WordScorer())
+    signed_in = running.client.post("/api/session", json={"token": TOKENS["viewer"]}, headers=headers)
+    assert signed_in.status_code == 200
+    assert ("Secure" in signed_in.headers["set-cookie"]) is secure
+
+
+def test_who_guesses_is_told_apart_by_what_a_trusted_proxy_says(
+    start: Callable[..., Running], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    console = SIGN_IN | {"trusted_proxies": ["127.0.0.1"]}
+    running = start(settings(tmp_path, {"front": {"source": SCENE.format(1)}}, console=console), WordScorer())
+
+    def guess(address: str) -> int:
+        answer = running.client.post(
+            "/api/session", json={"token": "wrong"}, headers={"X-Forwarded-For": f"198.51.100.9, {address}"}
+        )
+        return int(answer.status_code)
+
+    assert [guess("192.0.2.1") for _ in range(6)] == [401] * 5 + [429]
+    assert guess("192.0.2.2") == 401
+    assert "trusted_proxies" not in caplog.text
+
+
+def test_a_proxy_that_is_not_trusted_is_told_of_once(
+    start: Callable[..., Running], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = start(settings(tmp_path, {"front": {"source": SCENE.format(1)}}, console=SIGN_IN), WordScorer())
+    for _ in range(2):
+        running.client.get("/", headers={"X-Forwarded-For": "192.0.2.1"})
+    assert caplog.text.count("name the proxy's in console.trusted_proxies") == 1
 
 
 def test_without_tokens_another_site_can_not_use_the_browser_of_this_machine(

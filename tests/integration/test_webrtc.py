@@ -13,13 +13,16 @@ pytest.importorskip("fastapi", reason="needs the console extra")
 pytest.importorskip("httpx2", reason="needs the openai extra")
 pytest.importorskip("aiortc", reason="needs the webrtc extra")
 
+from aiortc import RTCConfiguration
 from aiortc.rtp import RTP_HISTORY_SIZE
 
 from engine.motion import MotionScorer
+from stream.webrtc import peer as peer_module
 from tests.integration.console import Running, WordScorer, all_closed, settings, until
-from tests.integration.webrtc_peers import Publisher, Scene, Weather
+from tests.integration.webrtc_peers import Publisher, Scene, Viewer, Weather
 
 TOKEN = "a-phone's-token-of-good-length"
+LOOKER = "a-looker's-token-of-good-length"
 ADMIN = "an-admin's-token-of-good-length"
 PHONE = {"source": "webrtc://phone", "publish_token": TOKEN, "stall": "2s", "open_timeout": "2s"}
 PATIENT = PHONE | {"stall": "15s", "open_timeout": "15s"}
@@ -166,6 +169,78 @@ def test_one_owner_takes_over_from_itself_and_nobody_from_another(
     assert first.ask("DELETE") == 404
     until(lambda: camera(watch)["reconnects"] == 1, "the second publisher")
     until_state(watch, "live")
+
+
+def test_who_comes_back_by_itself_replaces_nobody_but_itself(
+    watch: Running, publisher: Callable[..., Publisher]
+) -> None:
+    first, second = publisher(), publisher()
+    assert first.publish("phone").status_code == 201
+    begun = {"X-Continues": first.location}
+    for _ in range(2):  # the answer to the one before may have been lost, so the first is what it names
+        assert first.publish("phone", **begun).status_code == 201
+    until_state(watch, "live")
+    assert second.publish("phone").status_code == 201
+    refused = first.publish("phone", **begun)
+    assert (refused.status_code, refused.json()["detail"]) == (409, "another device took over")
+    assert second.ask("DELETE") == 200  # it was not disturbed
+    assert first.publish("phone", **begun).status_code == 409
+    assert first.publish("phone").status_code == 201
+    until_state(watch, "live")
+
+
+def test_a_wrong_token_is_refused_also_where_everybody_is_an_admin(opened: list[Any], tmp_path: Path) -> None:
+    cameras = {"phone": PHONE, "tablet": {"source": "webrtc://tablet"}}
+    running = Running(settings(tmp_path, cameras), WordScorer())
+    opened.append(running)
+
+    def post(name: str, **headers: str) -> int:
+        sdp = {"content-type": "application/sdp"}
+        return int(running.client.post(f"/whip/{name}", content="v=0", headers=sdp | headers).status_code)
+
+    assert post("phone", authorization="Bearer totally-wrong") == 401
+    assert post("phone", authorization=f"Bearer {TOKEN}") == 422
+    assert post("phone") == 422
+    assert post("tablet", authorization="Bearer totally-wrong") == 422  # it has no token that one could know
+
+
+def test_a_program_with_a_wrong_token_locks_out_nobody(watch: Running, publisher: Callable[..., Publisher]) -> None:
+    stranger = publisher("a-wrong-token-of-some-length")
+    assert [stranger.publish("phone").status_code for _ in range(6)] == [401] * 5 + [429]
+    assert watch.client.post("/api/session", json={"token": "wrong"}, headers={"authorization": ""}).status_code == 401
+    assert publisher().publish("phone").status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/whip/phone", "/whep/phone"])
+def test_who_may_is_told_what_helps_through_a_network_and_nobody_else_is(
+    path: str, opened: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_module, "RTCConfiguration", lambda **_: RTCConfiguration(iceServers=[]))  # none is asked
+    turn = {"url": "turn:192.0.2.1:3478?transport=udp", "user": "vi", "password": 'q"\\,<;>'}
+    console = {
+        "bind": "127.0.0.1:0",
+        "ice_servers": [{"url": "stun:127.0.0.1:9"}, turn],
+        "tokens": [
+            {"name": "ann", "role": "operator", "token": ADMIN},
+            {"name": "al", "role": "viewer", "token": LOOKER},
+        ],
+    }
+    running = Running(settings(tmp_path, {"phone": PHONE}, console=console), WordScorer())
+    opened.append(running)
+    link = (
+        '<stun:127.0.0.1:9>; rel="ice-server", <turn:192.0.2.1:3478?transport=udp>; rel="ice-server"; username="vi"; '
+        'credential="q\\"\\\\,<;>"; credential-type="password"'
+    )
+    may = {"/whip/phone": [TOKEN, ADMIN], "/whep/phone": [ADMIN, LOOKER]}[path]
+    for token in (TOKEN, ADMIN, LOOKER, "a-wrong-token-of-some-length", None):
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        told = running.client.options(path, headers=headers)
+        assert told.headers.get("link") == (link if token in may else None)
+        assert told.status_code == (204 if token in may else 403 if token == LOOKER else 401)
+    peer = (Publisher if "whip" in path else Viewer)(running.url, authorization=f"Bearer {ADMIN}")
+    opened.append(peer)
+    answer = peer.offer_to(path)
+    assert (answer.status_code, answer.headers["link"]) == (201, link)
 
 
 def test_strangers_and_nonsense_are_refused(watch: Running, publisher: Callable[..., Publisher]) -> None:

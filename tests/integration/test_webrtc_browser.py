@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,11 +29,11 @@ pytestmark = pytest.mark.usefixtures("chromium")
 
 
 @contextmanager
-def browsing(width: int, height: int, *, expected: str = "nothing") -> Iterator[Page]:
+def browsing(width: int, height: int, *flags: str, expected: str = "nothing", **options: Any) -> Iterator[Page]:
     """A page without a word in the browser's console but what is expected there."""
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": width, "height": height})
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        page = browser.new_page(viewport={"width": width, "height": height}, **options)
         wrong: list[str] = []
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -66,7 +67,7 @@ def test_a_browser_watches_by_webrtc_when_there_is_room_and_sees_pictures_till_t
     try:
         assert other.watch("gate").status_code == 201
         with browsing(1200, 800, expected="503") as page:
-            with page.expect_response(lambda response: "/whep/" in response.url) as refused:
+            with page.expect_response(lambda told: "/whep/" in told.url and told.request.method == "POST") as refused:
                 page.goto(f"{running.url}/#/camera/gate")
             assert refused.value.status == 503
             page.get_by_text("pictures", exact=True).wait_for(timeout=PATIENCE_S * 1000)

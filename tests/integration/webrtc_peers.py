@@ -88,11 +88,11 @@ class WebRtcPeer:
         self._thread.start()
         self._peer: RTCPeerConnection | None = None
 
-    def offer_to(self, path: str) -> Any:
+    def offer_to(self, path: str, **headers: str) -> Any:
         """The endpoint's response; an answer is accepted."""
         self.hang_up()
         response = self._client.post(
-            path, content=self._there(self._offer()), headers={"Content-Type": "application/sdp"}
+            path, content=self._there(self._offer()), headers={"Content-Type": "application/sdp"} | headers
         )
         if response.status_code == 201:
             self.location = response.headers["location"]
@@ -165,8 +165,8 @@ class Publisher(WebRtcPeer):
         super().__init__(url, weather, **headers)
         self.scene = Scene()
 
-    def publish(self, name: str) -> Any:
-        return self.offer_to(f"/whip/{name}")
+    def publish(self, name: str, **headers: str) -> Any:
+        return self.offer_to(f"/whip/{name}", **headers)
 
     def fall_silent(self) -> None:
         """Stay there, and send nothing."""

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from engine.errors import UsageError
-from stream.config.fields import ApiKey, Endpoint, FilePath, HostPort, Listen, Token
+from stream.config.fields import ApiKey, Endpoint, FilePath, HostPort, Listen, NetworkAddress, Token
 from stream.config.section import Section
 from stream.feed.endpoint import require_loopback
 from stream.loopback import is_loopback
@@ -74,9 +74,9 @@ class IceConfig(Section):
     """A server that helps WebRTC through a network. In one network none is needed."""
 
     url: str = Field(
-        pattern=r"^(stuns?|turns?):[^\s]+$", description="Such as `stun:192.0.2.1:3478` or `turn:192.0.2.1:3478`."
+        pattern=r"^(stuns?|turns?):[!-;=?-~]+$", description="Such as `stun:192.0.2.1:3478` or `turn:192.0.2.1:3478`."
     )
-    user: str | None = Field(default=None, description="For TURN.")
+    user: str | None = Field(default=None, pattern="^[!-~]+$", description="For TURN.")
     password: ApiKey | None = Field(default=None, description="For TURN, such as `${TURN_PASSWORD}`.")
 
 
@@ -90,6 +90,12 @@ class ConsoleConfig(Section):
         default=(),
         max_length=64,
         description="Who may sign in. Without any, everybody on this machine is an admin, and nobody else gets in.",
+    )
+    trusted_proxies: tuple[NetworkAddress, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Proxies before the console, such as `127.0.0.1` or `10.0.0.0/8`: their `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` are believed, nobody else's.",
     )
     webrtc_viewers: int = Field(
         default=4,

@@ -3,8 +3,13 @@
 import { signIn } from "./api.js";
 import { fill, h, setText } from "./dom.js";
 
-/** Resolves with {name, role, csrf} as soon as a token was right. */
-export function askWho(main) {
+const HINT = "Whoever runs this Vigil has given you one; it is in the configuration under console.tokens.";
+
+/**
+ * Resolves with what `given` makes of a token, as soon as it raises no Problem: {name, role, csrf} of whose it is.
+ * `why` says what was wrong before.
+ */
+export function askWho(main, { given = signIn, why = "", hint = HINT } = {}) {
   document.title = "Sign in · Vigil";
   return new Promise((resolve) => {
     const token = h("input", {
@@ -15,14 +20,14 @@ export function askWho(main) {
       "aria-describedby": "wrong",
       spellcheck: "false",
     });
-    const wrong = h("p", { class: "wrong", id: "wrong", role: "alert" });
+    const wrong = h("p", { class: "wrong", id: "wrong", role: "alert" }, why);
     const button = h("button", { class: "primary" }, "Sign in");
     const submit = async (event) => {
       event.preventDefault();
       button.disabled = true;
       setText(wrong, "");
       try {
-        resolve(await signIn(token.value.trim()));
+        resolve(await given(token.value.trim()));
       } catch (problem) {
         setText(wrong, `${problem.message}.`);
         token.setAttribute("aria-invalid", "true");
@@ -38,11 +43,7 @@ export function askWho(main) {
         h("img", { src: "/static/icon.svg", alt: "", width: 48, height: 48 }),
         h("h1", {}, "Vigil"),
         h("form", { onsubmit: submit }, h("label", { for: "token" }, "Your token"), token, wrong, button),
-        h(
-          "p",
-          { class: "soft" },
-          "Whoever runs this Vigil has given you one; it is in the configuration under console.tokens.",
-        ),
+        h("p", { class: "soft" }, hint),
       ),
     );
     token.focus();

@@ -1,6 +1,6 @@
 // A camera's live video, by WebRTC. Knows nothing of what to do when it breaks off.
 
-import { offer, takeBack } from "./sdp.js";
+import { connectionTo, offer, takeBack } from "./sdp.js";
 
 const CONNECT_MS = 3_000;
 const SILENCE_MS = 6_000; // the backend repeats the last picture every second
@@ -9,7 +9,7 @@ const SILENCE_MS = 6_000; // the backend repeats the last picture every second
 export async function watch(path, video, { signal, told }) {
   const broken = new AbortController();
   const stop = AbortSignal.any([signal, broken.signal]);
-  const connection = new RTCPeerConnection();
+  let connection = null;
   let location = null;
   let patience = setTimeout(() => broken.abort(), CONNECT_MS);
   const seen = () => {
@@ -20,6 +20,7 @@ export async function watch(path, video, { signal, told }) {
     video.requestVideoFrameCallback(seen);
   };
   try {
+    connection = await connectionTo(path, { signal: stop });
     const { receiver } = connection.addTransceiver("video", { direction: "recvonly" });
     connection.addEventListener(
       "connectionstatechange",
@@ -27,11 +28,11 @@ export async function watch(path, video, { signal, told }) {
     );
     video.srcObject = new MediaStream([receiver.track]);
     video.requestVideoFrameCallback(seen);
-    location = await offer(connection, path, stop);
+    location = await offer(connection, path, { signal: stop });
     if (!stop.aborted) await new Promise((resolve) => stop.addEventListener("abort", resolve));
   } finally {
     clearTimeout(patience);
-    const end = () => connection.close(); // only then, or the backend has nothing left to take back
+    const end = () => connection?.close(); // only then, or the backend has nothing left to take back
     if (location) takeBack(location).finally(end);
     else end();
   }
