@@ -82,22 +82,21 @@ class Gate:
         return not self._accounts
 
     def account(self, token: str, where: str) -> Account | None:
-        """Whose token this is; None for nobody's. Raises TooManyFailuresError instead when too many from
-        there were nobody's.
-
-        A right one is let in all the same: others may have the same address, and who has a token has not guessed it.
+        """Whose token this is; None for nobody's. Raises TooManyFailuresError when too many from there were nobody's,
+        whatever this one is: a guess is not told to be right.
         """
-        given = _digest(token)
-        matching = [account for digest, account in self._accounts if hmac.compare_digest(digest, given)]
-        if matching:
-            return matching[0]
         now_s = self._monotonic()
-        failures = self._failures.setdefault(where, deque())
+        failures = self._failures.get(where, deque())
         while failures and now_s - failures[0] >= WITHIN_S:
             failures.popleft()
         if len(failures) >= MOST_FAILURES:
             raise TooManyFailuresError(WITHIN_S - (now_s - failures[0]))
+        given = _digest(token)
+        matching = [account for digest, account in self._accounts if hmac.compare_digest(digest, given)]
+        if matching:
+            return matching[0]
         failures.append(now_s)
+        self._failures[where] = failures
         self._failures.move_to_end(where)
         while len(self._failures) > MOST_ADDRESSES:
             self._failures.popitem(last=False)

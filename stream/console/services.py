@@ -87,7 +87,7 @@ def bearer_of(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def who(request: Request, door: str = "") -> Account:
+def who(request: Request, door: str = "api") -> Account:
     """Who asks. Raises Problem for nobody, and for a browser that does not say that it was its own page that asked.
 
     Wrong tokens are counted for each `door` apart.
@@ -106,7 +106,7 @@ def who(request: Request, door: str = "") -> Account:
     return session.account
 
 
-def by_token(request: Request, token: str, door: str = "") -> Account:
+def by_token(request: Request, token: str, door: str) -> Account:
     """Raises Problem for nobody's token, and when there were too many such at this door."""
     address = request.client.host if request.client else ""
     try:

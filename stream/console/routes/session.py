@@ -18,7 +18,7 @@ async def sign_in(given: SignIn, request: Request, response: Response, here: Her
     """Changes a token into a cookie."""
     if here.gate.is_open:
         return SignedIn(name=EVERYBODY.name, role=EVERYBODY.role, csrf="")
-    key, session = here.gate.open_session(by_token(request, given.token))
+    key, session = here.gate.open_session(by_token(request, given.token, "page"))
     # The page's own origin: the browser knows that it speaks TLS, also where a proxy ends it and says nothing.
     secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
     response.set_cookie(COOKIE, key, httponly=True, samesite="strict", secure=secure)
