@@ -111,6 +111,44 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         compare_folders(tmp_path / "all", few)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"spans": [[0, 30]]}, "Arson001 has spans 240, 360 in one and 0, 30 in the other"),
+        ({"spans": [], "categories": []}, "Arson001 has spans 240, 360 in one and none in the other"),
+        ({"categories": ["Fire"]}, "Arson001 has categories Arson in one and Fire in the other"),
+        ({"frame_count": 590, "lengths": None}, "Arson001 has frame count 593 in one and 590 in the other"),
+        ({"fps": 25.0}, "30 frames are a second in one and 25 in the other"),
+        ({"dataset": "msad"}, "one is of ucf-crime, the other of msad"),
+    ],
+)
+def test_runs_against_other_annotations_are_not_compared(tmp_path: Path, changed: dict[str, object], said: str) -> None:
+    save(live(tmp_path), tmp_path / "one")
+    content = json.loads((tmp_path / "one" / "metrics.json").read_text())
+    video = next(each for each in content["per_video"] if each["name"] == "Arson001")
+    for name, value in changed.items():
+        if name == "lengths":
+            video["lengths"][0] -= 3
+        else:
+            (content if name in content else video)[name] = value
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metrics.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=said):
+        compare_folders(tmp_path / "one", tmp_path / "other")
+
+
+def test_figures_of_alerts_that_were_merged_otherwise_are_not_compared(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(live(tmp_path), tmp_path / "live")
+    save(replay(material(tmp_path), published("corevad-raw", 30.0), resamples=20), tmp_path / "published")
+    found = compare_folders(tmp_path / "published", tmp_path / "live")
+    assert "roc_auc" in found
+    assert not [name for name in found if "@recall" in name]
+    assert "false alarms at a recall are not compared" in caplog.text
+    assert "false_alarms_per_hour@recall 0.5" in compare_folders(tmp_path / "live", tmp_path / "live")
+
+
 def test_a_replay_that_fails_to_save_leaves_the_metrics_before_it(tmp_path: Path) -> None:
     run, out = live(tmp_path), tmp_path / "out"
     save(run, out)
