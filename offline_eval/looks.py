@@ -6,9 +6,11 @@ sentences  the file of `vigil replay embed --verdicts`, made with the text tower
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.encoder import TextEncoder
 from engine.errors import ConfigError
@@ -43,21 +45,21 @@ def vectors_of(material: Material, features: Path, sentences: TextEncoder) -> di
     return found
 
 
-def _of_segments(rows: Floats, frame_count: int) -> Floats | None:
+def _of_segments(rows: NDArray[np.float32], frame_count: int) -> Floats | None:
     """A segment's vector is the mean of its frames' unit vectors. None where rows are of neither."""
     parts = segments(frame_count)
     if len(rows) == len(parts):
-        return rows
+        return rows.astype(float)
     if len(rows) != frame_count:
         return None
     units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.stack([units[start:end].mean(0) for start, end in parts])
+    return np.stack([units[start:end].mean(0) for start, end in parts]).astype(float)
 
 
-def _embedded(texts: list[str] | tuple[str, ...], sentences: TextEncoder) -> Floats:
+def _embedded(texts: Sequence[str], sentences: TextEncoder) -> Floats:
     """[S, D]. Where nothing was said there is nothing to be alike: zero."""
     spoken = [text for text in texts if text]
     vectors = sentences.embed(spoken) if spoken else np.zeros((0, 1), np.float32)
-    found = np.zeros((len(texts), vectors.shape[1]), np.float32)
+    found = np.zeros((len(texts), vectors.shape[1]))
     found[[bool(text) for text in texts]] = vectors
     return found

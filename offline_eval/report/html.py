@@ -36,6 +36,7 @@ _PATTERNS = Markup(
 
 def page(report: ReportInput) -> str:
     outcomes = worst_first(outcome(each, report.fps) for each in report.videos)
+    drawn = [each for each in outcomes if each.report.video.known_frame_count()]
     style, script = _part("page.css"), _part("page.js")
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}"
     title = f"{report.method} on {report.dataset}"
@@ -57,10 +58,10 @@ def page(report: ReportInput) -> str:
             _headlines(report, outcomes),
             _curves(report, outcomes),
             _categories(report, outcomes),
-            gallery(report, outcomes),
+            gallery(report, drawn, [each.name for each in outcomes if each not in drawn]),
             _circumstances(report),
         ),
-        element("script", _data(report, outcomes), type="application/json", id="data"),
+        element("script", _data(report, drawn), type="application/json", id="data"),
         element("script", script),
     )
     return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"

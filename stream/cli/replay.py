@@ -28,6 +28,7 @@ from stream.cli.replay_options import (
     Features,
     Fps,
     LabelEnd,
+    Lengths,
     Method,
     Model,
     Ray,
@@ -86,6 +87,7 @@ def replay(
     ] = None,
     responses: Annotated[list[Path] | None, RESPONSES] = None,
     features: Features = None,
+    lengths: Lengths = None,
     out: Out = None,
     config: Config = None,
     scorer: Scorer = None,
@@ -122,6 +124,8 @@ def replay(
                 raise UsageError("videos are judged into a folder", advice="give --out DIR")
             if features:
                 raise UsageError("videos are judged anew, so --features has no use", advice="give one of the two")
+            if lengths:
+                raise UsageError("videos are judged, so --lengths has no use", advice="leave it out")
             answers = responses[0] if responses and scorer is ScorerKind.RECORDED else None
             if responses and not answers:
                 raise UsageError("videos are judged anew, so --responses has no use", advice="give one of the two")

@@ -46,6 +46,14 @@ Features = Annotated[
         "of the same CLIP."
     ),
 ]
+Lengths = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|DIR",
+        help='Where the annotations don\'t say how long the videos are: JSON of {"video": frames, ...}, or the folder '
+        "of the videos.",
+    ),
+]
 Method = Annotated[
     str,
     typer.Option(
@@ -126,6 +134,7 @@ def read_said(
     fps: float | None,
     allow_missing: bool,
     features: Path | None = None,
+    lengths: Path | None = None,
 ) -> Material:
     from offline_eval.datasets import LabelEnds
     from offline_eval.material import read_material
@@ -137,6 +146,7 @@ def read_said(
         annotations,
         *responses,
         features=features,
+        lengths=lengths,
         ends=LabelEnds(ends.value),
         fps=fps,
         allow_missing=allow_missing,

@@ -15,6 +15,7 @@ from stream.cli.replay_options import (
     DatasetName,
     Ends,
     LabelEnd,
+    Lengths,
     Method,
     Model,
     Ray,
@@ -96,6 +97,7 @@ def import_(
     annotations: Annotations,
     texts: Annotated[Path, typer.Option(help='JSON of {"video": ["text", ...], ...}.')],
     out: Annotated[Path, typer.Option(help="The folder of the store.")],
+    lengths: Lengths = None,
     allow_missing: AllowMissing = False,
     ends: LabelEnd = Ends.EXCLUSIVE,
 ) -> int:
@@ -105,7 +107,7 @@ def import_(
         from offline_eval.videos.exchange import import_texts
 
         benchmark = load_dataset(dataset, annotations, LabelEnds(ends.value))
-        count = import_texts(texts, benchmark, out, allow_missing=allow_missing)
+        count = import_texts(texts, benchmark, out, lengths=lengths, allow_missing=allow_missing)
     log.info("the texts of %d videos are in %s", count, out)
     return 0
 

@@ -179,6 +179,31 @@ def test_annotations_without_lengths_are_not_enough(tmp_path: Path) -> None:
         read_material("ucf-crime", official, files.responses)
 
 
+def test_lengths_come_from_a_file_where_annotations_have_none(tmp_path: Path) -> None:
+    annotations = tmp_path / "msad.json"
+    annotations.write_text(
+        json.dumps(
+            [
+                {"video_path": "a/Fire_1.mp4", "class_name": "Fire", "anomaly_span": [[0.5, 1.0]]},
+                {"video_path": "a/MSAD_normal.mp4", "class_name": "Normal", "anomaly_span": []},
+            ]
+        )
+    )
+    responses, lengths = tmp_path / "texts.json", tmp_path / "lengths.json"
+    responses.write_text(json.dumps({"Fire_1": ["Normal scenes. A."] * 4, "MSAD_normal": ["Normal scenes. A."] * 2}))
+    with pytest.raises(ConfigError, match=r"the annotations give no length for 2 of 2 videos.*give --lengths"):
+        read_material("msad", annotations, responses)
+    lengths.write_text('{"Fire_1.mp4": 120}')
+    with pytest.raises(ConfigError, match=r"lengths.json gives no length for 1 of 2 videos, such as MSAD_normal"):
+        read_material("msad", annotations, responses, lengths=lengths)
+    lengths.write_text('{"Fire_1.mp4": 120, "MSAD_normal": 60}')
+    fire, normal = read_material("msad", annotations, responses, lengths=lengths).coverage.videos
+    assert (fire.spans, fire.frame_count, normal.frame_count) == (((60, 120),), 120, 60)
+    lengths.write_text('{"Fire_1.mp4": 0}')
+    with pytest.raises(ConfigError, match="do not hold: Fire_1 has 0 frames"):
+        read_material("msad", annotations, responses, lengths=lengths)
+
+
 def test_frames_per_second_may_be_given(tmp_path: Path) -> None:
     files = write_benchmark(tmp_path)
     assert read_material("ucf-crime", *files, fps=25.0).dataset.fps == 25.0

@@ -143,7 +143,7 @@ def test_corevad_cleans_and_refines_with_clips_features(
     # What is seen is what is said, by segment for one video and by frame for the others.
     looks = {name: WordEncoder().embed(texts) for name, texts in responses.items()}
     by_frame = {name: np.repeat(rows, 30, axis=0)[:593] for name, rows in looks.items()}
-    np.savez(features, **(by_frame | dict(list(looks.items())[:1])))
+    np.savez(features, **(by_frame | dict(list(looks.items())[:1])))  # type: ignore[arg-type]
     data = ["replay", *benchmark, "--features", str(features), "--resamples", "0", "--json"]
     with_clip = ["--vectors", str(vectors)]
     assert run([*data, *with_clip, "--method", "corevad"]) == 0
@@ -163,7 +163,7 @@ def test_corevad_cleans_and_refines_with_clips_features(
         assert line in capsys.readouterr().err
     assert run(["replay", *benchmark, "--method", "corevad-full"]) == 2
     assert "corevad-full needs CLIP's features: give --features and --vectors" in capsys.readouterr().err
-    np.savez(features, **{name: rows[:-1] for name, rows in looks.items()})
+    np.savez(features, **{name: rows[:-1] for name, rows in looks.items()})  # type: ignore[arg-type]
     assert run([*data, *with_clip, "--method", "corevad"]) == 2
     assert "for 593 frames in 20 segments" in capsys.readouterr().err
 
