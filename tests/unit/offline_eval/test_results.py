@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -140,7 +141,8 @@ def test_runs_against_other_annotations_are_not_compared(tmp_path: Path, changed
 def test_figures_of_alerts_that_were_merged_otherwise_are_not_compared(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    save(live(tmp_path), tmp_path / "live")
+    settings = replace(WITH_MEANING, policy=replace(WITH_MEANING.policy, merge_gap_s=10.0))
+    save(replay(material(tmp_path), online(settings, WordEncoder(), "by hand"), resamples=20), tmp_path / "live")
     save(replay(material(tmp_path), published("corevad-raw", 30.0), resamples=20), tmp_path / "published")
     found = compare_folders(tmp_path / "published", tmp_path / "live")
     assert "roc_auc" in found
