@@ -63,6 +63,17 @@ def read_initial(scores: Path, features: Path) -> dict[str, Initial]:
     return initial
 
 
+def read_features(path: Path) -> dict[str, NDArray[np.float32]]:
+    """What a video's pictures look like, [rows, D] by name. Raises ConfigError with everything that is wrong."""
+    problems: list[str] = []
+    found = _parsed(path, _features(path), _feature_rows, problems)
+    if problems:
+        raise ConfigError(
+            f"features {path} do not hold: {problems[0]}", advice="correct the file", problems=tuple(problems)
+        )
+    return {name: rows for name, rows in found.items() if rows is not None}
+
+
 def said_of(video: Video, initial: Initial, fps: float) -> Said:
     """As judgements of VERA's windows, each of which exists from the last frame on that its window shows."""
     windows = []

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from hashlib import file_digest
 from pathlib import Path
 
-from engine.errors import ConfigError, UsageError
+from engine.errors import UsageError
 from offline_eval.datasets import Coverage, Dataset, LabelEnds, Video, load_dataset, match_lengths
+from offline_eval.datasets.lengths import with_lengths
 from offline_eval.initial import match_initial, read_initial, said_of
 from offline_eval.recorded import match_responses
 from offline_eval.responses import read_responses
-from offline_eval.said import Said, SaidOf, judgement_of, said_in_store, said_in_texts
+from offline_eval.said import Said, SaidOf, judgement_of, said_in_store, said_in_texts, text_of
 from offline_eval.videos.exchange import OF_TEXTS
 from offline_eval.videos.plan import are_published_segments
 from offline_eval.videos.store import SUFFIX, read_run, read_videos
@@ -45,6 +46,7 @@ def read_material(
     annotations: Path,
     *responses: Path,
     features: Path | None = None,
+    lengths: Path | None = None,
     ends: LabelEnds = LabelEnds.EXCLUSIVE,
     fps: float | None = None,
     allow_missing: bool = False,
@@ -52,6 +54,7 @@ def read_material(
     """Responses are one file of texts, or stores (folders, or files of them) that make up one run. With `features` they
     are the initial scores of VERA (see `initial`).
 
+    Where the annotations don't say how long videos are, `lengths` does (see `with_lengths`); stores know.
     `fps` takes the place of the data set's own. Raises ConfigError for files that do not hold, and for videos without
     responses unless they are allowed; UsageError for stores that don't belong together or here.
     """
@@ -59,24 +62,29 @@ def read_material(
     if fps is not None:
         benchmark = replace(benchmark, fps=fps)
     if features is not None:
-        material = _of_initial(benchmark, features, *responses)
-    elif _are_stores(responses):
-        material = _of_stores(benchmark, *responses)
+        material = _of_initial(with_lengths(benchmark, lengths), features, *responses)
+    elif not _are_stores(responses):
+        material = _of_texts(with_lengths(benchmark, lengths), *responses)
+    elif lengths:
+        raise UsageError("a store knows how long its videos are, so --lengths has no use", advice="leave it out")
     else:
-        material = _of_texts(benchmark, *responses)
+        material = _of_stores(benchmark, *responses)
     material.coverage.required(allow_missing=allow_missing)
     return replace(
         material, sources={"annotations": f"{identity(annotations)}, label ends {ends.value}", **material.sources}
     )
 
 
-def read_sentences(*responses: Path) -> set[str]:
-    """Everything that was said without its verdict, of whatever video."""
+def read_sentences(*responses: Path, verdicts: bool = False) -> set[str]:
+    """Everything that was said without its verdict, of whatever video; `verdicts`: and with it."""
     if _are_stores(responses):
-        said = {window.text for video in read_videos(*responses) for window in video.windows}
+        judgements = [window.judgement for video in read_videos(*responses) for window in video.windows]
+        said = {each.text for each in judgements}
+        whole = {text_of(each) for each in judgements}
     else:
-        said = {judgement_of(text).text for texts in read_responses(*responses).values() for text in texts}
-    return {text for text in said if text}
+        whole = {text for texts in read_responses(*responses).values() for text in texts}
+        said = {judgement_of(text).text for text in whole}
+    return {text for text in (said | whole if verdicts else said) if text}
 
 
 def _are_stores(responses: Iterable[Path]) -> bool:
@@ -91,7 +99,6 @@ def _are_stores(responses: Iterable[Path]) -> bool:
 
 def _of_texts(benchmark: Dataset, path: Path) -> Material:
     texts = read_responses(path)
-    _check_lengths(benchmark)
     coverage = match_responses(benchmark.videos(), texts)
     said = {video.name: said_in_texts(video, texts[video.name], benchmark.fps) for video in coverage.videos}
     return Material(benchmark, coverage, said, {"responses": identity(path)}, _TEXT_QUIRKS)
@@ -101,20 +108,9 @@ def _of_initial(benchmark: Dataset, features: Path, *scores: Path) -> Material:
     if len(scores) > 1:
         raise UsageError("initial scores are one file, or one folder", advice="give --responses once")
     initial = read_initial(scores[0], features)
-    _check_lengths(benchmark)
     coverage = match_initial(benchmark.videos(), initial)
     said = {video.name: said_of(video, initial[video.name], benchmark.fps) for video in coverage.videos}
     return Material(benchmark, coverage, said, {"initial scores": identity(scores[0]), "features": identity(features)})
-
-
-def _check_lengths(benchmark: Dataset) -> None:
-    unmeasured = [video.name for video in benchmark.videos() if video.frame_count is None]
-    if unmeasured:
-        raise ConfigError(
-            f"the annotations give no length for {len(unmeasured)} of {len(benchmark.entries)} videos, such as "
-            f"{unmeasured[0]}",
-            advice="give the JSON annotations, which have lengths",
-        )
 
 
 def _of_stores(benchmark: Dataset, *places: Path) -> Material:

@@ -12,7 +12,7 @@ from engine.encoder import TextEncoder
 from engine.errors import UsageError
 from engine.types import ScorePoint
 from offline_eval.datasets.base import Video
-from offline_eval.methods import METHODS, Recorded, corevad, vera
+from offline_eval.methods import METHODS, Recorded, Vectors, corevad, vera
 from offline_eval.methods.online import (
     MakeCleaner,
     OnlineSettings,
@@ -68,8 +68,12 @@ _STAGE_OF = {
     "corevad-gaussian": "gaussian_9_5",
     "corevad": "gaussian_9_5_position_prior",
     "corevad-ewma": f"causal_ewma_{corevad.EWMA_ALPHA:g}",
+    "corevad-refined": "refined_gaussian_9_5_position_prior",
+    "corevad-full": "cleaned_refined_gaussian_9_5_position_prior",
 }
-METHOD_NAMES = (ONLINE, *_STAGE_OF, *VERA)
+_BY_LOOKS = ("corevad-refined", "corevad-full")  # these compare pictures with sentences
+COREVAD = tuple(_STAGE_OF)
+METHOD_NAMES = (ONLINE, *COREVAD, *VERA)
 _PUBLISHED_QUIRKS = (
     "Offline: the Gaussian looks some seconds ahead and the position prior needs the video's length, so these scores "
     "cannot be had live; delays are those of alerts drawn afterwards.",
@@ -77,8 +81,13 @@ _PUBLISHED_QUIRKS = (
     "smoothed as if it had 9.",
     "The position prior alone, on a constant score, already ranks frames better than chance.",
     "Segments are 30 frames whatever the frame rate, and a response without a verdict counts as normal.",
-    "Cleaning and refinement with CLIP are left out.",
 )
+_NO_CLIP = "Cleaning and refinement with CLIP are left out."
+_CLIP = {
+    "corevad-refined": "Responses are taken as cleaned already: they are refined, and cleaned no more.",
+    "corevad-full": "Responses are taken as the model's own: those that were cleaned already would be cleaned twice. "
+    "The refinement looks at the whole video.",
+}
 
 
 def check_method(name: str) -> None:
@@ -87,12 +96,23 @@ def check_method(name: str) -> None:
         raise UsageError(f"no method is called {name!r}", advice=f"there are {', '.join(METHOD_NAMES)}")
 
 
-def published(name: str, fps: float) -> Procedure:
-    """A published method, with all stages of it beside. Raises UsageError for an unknown one."""
+def published(name: str, fps: float, looks: Mapping[str, Vectors] | None = None) -> Procedure:
+    """A published method, with all stages of it beside. With vectors by video, `corevad` cleans and refines as well.
+
+    Raises UsageError for an unknown one, and for one that needs vectors or has no use for them.
+    """
     check_method(name)
     thresholds = Thresholds(told_after=corevad.SEGMENT_FRAMES)
-    others = {**_STAGES, _STAGE_OF["corevad-ewma"]: corevad.ewma} if name == "corevad" else {}
-    stage = _STAGE_OF[name]
+    runs = "corevad-full" if name == "corevad" and looks else name
+    if (runs in _BY_LOOKS) != bool(looks):
+        raise UsageError(
+            f"{name} {'has no use for' if looks else 'needs'} CLIP's features",
+            advice="leave --features out" if looks else "give --features and --vectors, or choose corevad",
+        )
+    others = (
+        {**_STAGES, _STAGE_OF["corevad-ewma"]: corevad.ewma} if name == "corevad" else dict(_STAGES) if looks else {}
+    )
+    stage = _STAGE_OF[runs]
 
     def replay(video: Video, said: Said) -> Replayed:
         if not said.texts:
@@ -100,14 +120,16 @@ def published(name: str, fps: float) -> Procedure:
                 f"{name} needs a verdict on every segment of 30 frames, which was not recorded of {video.name}",
                 advice=f"judge the videos with --method {name}, or evaluate with --method {ONLINE}",
             )
-        recorded = Recorded(video.name, said.texts, video.known_frame_count())
-        final = Track.of_frames(video, METHODS[name](recorded))
+        vectors = looks[video.name] if looks else None
+        recorded = Recorded(video.name, said.texts, video.known_frame_count(), vectors)
+        final = Track.of_frames(video, METHODS[runs](recorded))
         beside = {key: Track.of_frames(video, scores(recorded)) for key, scores in others.items() if key != stage}
         stages = {key: each for key, each in beside.items() if key in _STAGES}
         return Replayed(VideoReport(final, draw_alerts(final, fps, thresholds), stages, _remarks(video, said)), beside)
 
     settings = _published_settings(name, thresholds)
-    about = About(name, stage, settings, _PUBLISHED_QUIRKS, thresholds.merge_gap_s, thresholds.open)
+    quirks = (*_PUBLISHED_QUIRKS, _CLIP.get(runs, _NO_CLIP))
+    about = About(name, stage, settings, quirks, thresholds.merge_gap_s, thresholds.open)
     return Procedure(about, replay)
 
 

@@ -8,6 +8,7 @@ curve and `per_video`: annotation, scores as runs of equal value, and alerts. Wh
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -17,13 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import ConfigError, RuntimeFault
+from engine.errors import ConfigError, RuntimeFault, UsageError
 from offline_eval.datasets import Span, Video
 from offline_eval.datasets.parsing import read_json
 from offline_eval.metrics import Alert, Alerted, Difference, Evaluation, Track, compare_runs, evaluate
 from offline_eval.metrics.frames import frame_figures
 from offline_eval.replay import Run
 from offline_eval.report import VideoReport, write_report
+
+log = logging.getLogger(__name__)
 
 FORMAT = "vigil.replay/1"
 FILE = "metrics.json"
@@ -98,15 +101,38 @@ def save(run: Run, out: Path, found: Mapping[str, Any] | None = None) -> None:
 
 
 def compare_folders(first: Path, second: Path) -> dict[str, Difference]:
-    """The run in folder `second` minus the one in `first`, video by video. Raises ConfigError or UsageError."""
-    return compare_runs(_evaluation(first), _evaluation(second))
+    """The run in folder `second` minus the one in `first`, video by video.
+
+    Raises ConfigError for what is no run, UsageError for two that were not measured on the same.
+    """
+    one, other = _content(first), _content(second)
+    if one.get("dataset") != other.get("dataset"):
+        raise UsageError(
+            f"these cannot be compared: one is of {one.get('dataset')}, the other of {other.get('dataset')}",
+            advice="evaluate both on the same data set",
+        )
+    runs = _evaluation(first, one), _evaluation(second, other)
+    gaps = [run.merge_gap_s for run in runs]
+    if gaps[0] != gaps[1]:
+        log.warning(
+            "alerts that are %g s apart are one in %s, %g s in %s: false alarms at a recall are not compared",
+            gaps[0],
+            first,
+            gaps[1],
+            second,
+        )
+    return compare_runs(*runs)
 
 
-def _evaluation(folder: Path) -> Evaluation:
+def _content(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ConfigError(f"{path} is no result of a replay", advice="name two folders given to --out")
+    return content
+
+
+def _evaluation(folder: Path, content: Mapping[str, Any]) -> Evaluation:
     try:
         videos = [_read_video(each) for each in content["per_video"]]
         return evaluate(
@@ -118,7 +144,9 @@ def _evaluation(folder: Path) -> Evaluation:
             seed=content["seed"],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path} does not hold ({type(error).__name__})", advice="replay it again") from error
+        raise ConfigError(
+            f"{folder / FILE} does not hold ({type(error).__name__})", advice="replay it again"
+        ) from error
 
 
 def _frame_figures(tracks: Sequence[Track]) -> dict[str, float]:

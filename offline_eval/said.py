@@ -80,10 +80,11 @@ def _texts_of(windows: Iterable[JudgedWindow], frame_count: int) -> tuple[str, .
     judgements = {each.window.index: each.judgement for each in windows}
     if any(each.score not in (None, 0.0, 1.0) for each in judgements.values()):
         return ()
-    return tuple(_text(judgements.get(index)) for index in range(len(segments_of(frame_count))))
+    return tuple(text_of(judgements.get(index)) for index in range(len(segments_of(frame_count))))
 
 
-def _text(judgement: Judgement | None) -> str:
+def text_of(judgement: Judgement | None) -> str:
+    """A verdict with its sentence as CoReVAD writes it; empty where there is none."""
     if judgement is None or judgement.score is None:
         return ""
     verdict = "Anomalous scenes." if judgement.score else "Normal scenes."

@@ -24,6 +24,7 @@ TOLD = (
     "within_video_auc",
     "average_precision",
     "event_recall",
+    "event_recall_in_time",
     "false_alarms_per_hour",
     "delay_median_s",
     "normal_time_alerted",
@@ -59,6 +60,7 @@ def configuration(material: Material, tuned: Tuned, search: Search, figures: Map
     """A file for `vigil watch -c`, with where its values come from and what they may be trusted for."""
     chosen = tuned.chosen
     told = [_told(name, figures[name], values) for name, values in spread(tuned).items()]
+    intervals = "" if np.isnan(figures["roc_auc"].low) else "95 % intervals over videos and "
     policy = asdict(chosen.policy)
     lines = [
         f"# Smoothing and alerts chosen by `vigil replay tune` on {material.dataset.name}.",
@@ -70,7 +72,7 @@ def configuration(material: Material, tuned: Tuned, search: Search, figures: Map
         f"# objective: {OBJECTIVE}",
         f"# scores: {describe(chosen)['scores']}; meaning: {describe(chosen)['meaning']}",
         "#",
-        "# Out of fold, with 95 % intervals over videos and the folds' lowest and highest:",
+        f"# Out of fold, with {intervals}the folds' lowest and highest:",
         *(f"#   {line}" for line in told),
         "# The values below were then chosen on all videos. They suit scores of this kind only: another scorer has",
         "# another scale.",
@@ -100,7 +102,8 @@ def _other_weights(chosen: OnlineSettings) -> list[str]:
 
 
 def _told(name: str, figure: Figure, folds: list[float]) -> str:
-    return f"{name} {figure.value:.4g} ({figure.low:.4g} to {figure.high:.4g}; folds {_range(folds)})"
+    interval = "" if np.isnan(figure.low) else f"{figure.low:.4g} to {figure.high:.4g}; "
+    return f"{name} {figure.value:.4g} ({interval}folds {_range(folds)})"
 
 
 def _range(values: list[float]) -> str:

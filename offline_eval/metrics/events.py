@@ -3,6 +3,9 @@
 Definitions:
 - An event is one annotated span. It is detected when an alert of its video overlaps it by a frame or more; one
   alert may detect several events, and an event may be met by several alerts.
+- It is detected in time when one of those alerts was told before the event ended. An alert begins where its first
+  window begins, which is before it is told, so one that meets a short event may be told when that is over: recall
+  alone counts it.
 - Its delay is max(0, told - start) of the alert that was told first among those, in seconds: an alert that is
   already open when the event begins has no delay. Missed events have none, so delays stand beside the misses.
 - An alert is right when it overlaps an event. A false alarm is an alert in a normal video, and is counted per hour
@@ -31,8 +34,10 @@ def event_figures(alerted: Sequence[Alerted], fps: float, weights: Floats) -> Fi
     """Figures by name, each [B], for weights [B, V].
 
     - `event_recall`, `alert_precision`, `event_f1`: by overlap, as above; F1 is their harmonic mean.
+    - `event_recall_in_time`: the share of events that people were told of before they ended.
     - `delay_median_s`, `delay_p90_s`: the delay that this share of the detected events do not exceed.
     - `missed_events`: how many were missed.
+    - `events_told_after_end`: how many were detected, but told of only when they had ended.
     - `false_alarms_per_hour`: alerts in normal videos, per hour of normal video.
     - `normal_time_alerted`: the share of the time of normal videos that is under alert. Few false alarms that last
       for ever are no good ones.
@@ -43,15 +48,18 @@ def event_figures(alerted: Sequence[Alerted], fps: float, weights: Floats) -> Fi
     events = weights @ np.array([len(pair.delays_s) for pair in pairs], float)
     alerts = weights @ np.array([len(pair.right) for pair in pairs], float)
     detected = weights @ np.array([np.isfinite(pair.delays_s).sum() for pair in pairs], float)
+    in_time = weights @ np.array([pair.in_time.sum() for pair in pairs], float)
     right = weights @ np.array([pair.right.sum() for pair in pairs], float)
     normal = weights * np.array([video.video.normal for video in alerted], float)
     frames = normal @ np.array([video.video.known_frame_count() for video in alerted], float)
     alerted_frames = normal @ np.array([sum(alert.end - alert.start for alert in video.alerts) for video in alerted])
     delays, delay_weights = _rising(pairs, weights)
     figures = _rates("", detected, right, events, alerts) | {
+        "event_recall_in_time": ratio(in_time, events),
         "delay_median_s": _quantile(delays, delay_weights, 0.5),
         "delay_p90_s": _quantile(delays, delay_weights, 0.9),
         "missed_events": events - detected,
+        "events_told_after_end": detected - in_time,
         "false_alarms_per_hour": ratio(
             normal @ np.array([len(pair.right) for pair in pairs], float) * (fps * 3600), frames
         ),
@@ -83,6 +91,7 @@ class Pairs:
         late = np.where(overlap > 0, told[:, None] - spans[:, 0], np.inf).min(0, initial=np.inf)
         self.right: Bools = (overlap > 0).any(1)  # [A]
         self.delays_s: Floats = late.clip(min=0) / fps  # [E], infinite when missed
+        self.in_time: Bools = ((overlap > 0) & (told[:, None] < spans[:, 1])).any(0)  # [E]
         self._iou: Floats = overlap / union
         self._order = _by_score(video.alerts)
 

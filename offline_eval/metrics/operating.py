@@ -20,6 +20,7 @@ from scipy.ndimage import grey_closing
 from offline_eval.metrics.tracks import Figures, Floats, Ints, Track, ratio
 
 RECALLS = (0.5, 0.7, 0.8, 0.9)
+RECALL_FIGURES = tuple(f"false_alarms_per_hour@recall {recall:g}" for recall in RECALLS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +77,7 @@ class Operating:
         events = weights @ self._events
         recalls = ratio(np.cumsum(weights @ self._gained.T, axis=1), events[:, None])  # [B, T]
         rates = ratio(weights @ self._alarms.T * self._frames_per_hour, (weights @ self._normal_frames)[:, None])
-        return {f"false_alarms_per_hour@recall {recall:g}": _first(recalls >= recall, rates) for recall in RECALLS}
+        return {name: _first(recalls >= recall, rates) for name, recall in zip(RECALL_FIGURES, RECALLS, strict=True)}
 
 
 def _closed(track: Track, gap: int) -> Floats:

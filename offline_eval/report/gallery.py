@@ -13,8 +13,9 @@ from offline_eval.report.words import count
 WORST = 5
 
 
-def gallery(report: ReportInput, outcomes: Sequence[Outcome]) -> Markup:
-    """`outcomes` are in the order to show them in: a video's place there is its index in the page."""
+def gallery(report: ReportInput, outcomes: Sequence[Outcome], empty: Sequence[str] = ()) -> Markup:
+    """`outcomes` are in the order to show them in: a video's place there is its index in the page. `empty` names the
+    videos of which no frame was measured: there is nothing to draw."""
     places = {each.name: index for index, each in enumerate(outcomes)}
     listed = {"Worst misses": worst_misses(outcomes), "Worst false alarms": worst_false_alarms(outcomes)}
     return element(
@@ -33,6 +34,7 @@ def gallery(report: ReportInput, outcomes: Sequence[Outcome]) -> Markup:
         _filters(outcomes),
         _legend(report),
         (section(each, report, places[each.name]) for each in outcomes),
+        element("p", f"No frame was measured of {', '.join(empty)}.") if empty else None,
         id="videos",
     )
 

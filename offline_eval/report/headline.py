@@ -28,6 +28,7 @@ class _Counts:
 
     events: int
     missed: int
+    after_end: int
     alerts: int
     right: int
     false_alarms: int
@@ -39,6 +40,7 @@ class _Counts:
         return cls(
             events=sum(len(each.delays_s) for each in outcomes),
             missed=sum(each.missed for each in outcomes),
+            after_end=sum(each.after_end for each in outcomes),
             alerts=sum(len(each.right) for each in outcomes),
             right=sum(sum(each.right) for each in outcomes),
             false_alarms=sum(each.false_alarms for each in outcomes),
@@ -57,6 +59,12 @@ def headlines(report: ReportInput, outcomes: Sequence[Outcome]) -> list[Headline
             figures["event_recall"],
             f"{counts.events - counts.missed} of {count(counts.events, 'event')} met by an alert, "
             f"{counts.missed} missed.",
+        ),
+        _headline(
+            "Events reported in time",
+            figures["event_recall_in_time"],
+            f"{counts.events - counts.missed - counts.after_end} of {count(counts.events, 'event')} told of before "
+            f"they ended, {counts.after_end} only afterwards.",
         ),
         _headline(
             "False alarms per hour",
@@ -128,6 +136,11 @@ def cautions(report: ReportInput) -> list[str]:
         "ROC-AUC over all frames mixes telling videos apart with telling moments apart; the within-video figure "
         "stands beside it for that."
     )
+    if after := int(figures["events_told_after_end"].value):
+        notes.append(
+            f"{count(after, 'reported event')} had ended when people were told, as an alert begins before it is told: "
+            "recall counts them, recall in time does not."
+        )
     notes.append(
         "A false alarm is an alert in a normal video. Alerts beside the event of an anomalous video only lower the "
         "precision, as it is rarely certain that what surrounds an event is normal."

@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
+from math import isnan
 
 from offline_eval.metrics.intervals import Figure
 from offline_eval.report import plots
@@ -36,6 +37,7 @@ _PATTERNS = Markup(
 
 def page(report: ReportInput) -> str:
     outcomes = worst_first(outcome(each, report.fps) for each in report.videos)
+    drawn = [each for each in outcomes if each.report.video.known_frame_count()]
     style, script = _part("page.css"), _part("page.js")
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}"
     title = f"{report.method} on {report.dataset}"
@@ -57,10 +59,10 @@ def page(report: ReportInput) -> str:
             _headlines(report, outcomes),
             _curves(report, outcomes),
             _categories(report, outcomes),
-            gallery(report, outcomes),
+            gallery(report, drawn, [each.name for each in outcomes if each not in drawn]),
             _circumstances(report),
         ),
-        element("script", _data(report, outcomes), type="application/json", id="data"),
+        element("script", _data(report, drawn), type="application/json", id="data"),
         element("script", script),
     )
     return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
@@ -148,6 +150,7 @@ def _curves(report: ReportInput, outcomes: Sequence[Outcome]) -> Markup:
     recall, alarms = figures["event_recall"], figures["false_alarms_per_hour"]
     late = [delay for each in outcomes for delay in each.delays_s]
     median = figures["delay_median_s"]
+    said = "" if isnan(median.value) else f": median {value(median.value, 1)} seconds"
     drawn += [
         _figure(
             plots.operating(
@@ -163,9 +166,10 @@ def _curves(report: ReportInput, outcomes: Sequence[Outcome]) -> Markup:
             _at_recalls(figures),
         ),
         _figure(
-            plots.delays(late, f"Delays of {count(len(late), 'event')}: median {value(median.value, 1)} seconds"),
-            f"How long after an event begins people are told. Median {_with_interval(median, 1)} s over those "
-            "reported; missed ones have their own bar.",
+            plots.delays(late, f"Delays of {count(len(late), 'event')}{said}"),
+            "How long after an event begins people are told. "
+            + ("" if isnan(median.value) else f"Median {_with_interval(median, 1)} s over those reported. ")
+            + "Missed ones have their own bar.",
         ),
     ]
     return element("section", element("h2", "Curves"), element("div", drawn, class_="plots"), id="curves")

@@ -19,10 +19,12 @@ Badness = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """A video with what became of it. `delays_s` is per event, infinite when missed; `right` per alert."""
+    """A video with what became of it. Per event: `delays_s`, infinite when missed, and whether it was told `in_time`,
+    before it ended. Per alert: `right`."""
 
     report: VideoReport
     delays_s: tuple[float, ...]
+    in_time: tuple[bool, ...]
     right: tuple[bool, ...]
     peaks: tuple[float, ...]  # the highest score during each event, 0 where all is unknown
     worst_miss: Badness | None  # None: no event was missed
@@ -35,6 +37,11 @@ class Outcome:
     @property
     def missed(self) -> int:
         return sum(np.isinf(self.delays_s))
+
+    @property
+    def after_end(self) -> int:
+        """Events that were reported only when they had ended."""
+        return len(self.in_time) - sum(self.in_time) - self.missed
 
     @property
     def wrong(self) -> int:
@@ -50,7 +57,7 @@ def outcome(report: VideoReport, fps: float) -> Outcome:
     video, alerts = report.video, report.alerted.alerts
     pairs = Pairs(report.alerted, fps)
     delays = tuple(map(float, pairs.delays_s))
-    right = tuple(map(bool, pairs.right))
+    in_time, right = tuple(map(bool, pairs.in_time)), tuple(map(bool, pairs.right))
     scores = np.nan_to_num(report.track.frames(), nan=0.0)
     peaks = tuple(float(scores[start:end].max()) for start, end in video.spans)
     misses = [
@@ -61,7 +68,7 @@ def outcome(report: VideoReport, fps: float) -> Outcome:
     wrongs = [
         (alert.score, float(alert.end - alert.start)) for alert, hit in zip(alerts, right, strict=True) if not hit
     ]
-    return Outcome(report, delays, right, peaks, max(misses, default=None), max(wrongs, default=None))
+    return Outcome(report, delays, in_time, right, peaks, max(misses, default=None), max(wrongs, default=None))
 
 
 def worst_misses(outcomes: Iterable[Outcome]) -> list[Outcome]:

@@ -59,7 +59,7 @@ def verdict(outcome: Outcome) -> str:
     if outcome.missed:
         told = "Missed" if events == 1 else f"Missed {outcome.missed} of {events} events"
     elif events == 1:
-        told = f"Reported {_after(outcome.delays_s[0])}"
+        told = f"Reported {_after(outcome.delays_s[0], in_time=outcome.in_time[0])}"
     else:
         told = f"Reported all {events} events"
     return f"{told}, {words.count(wrong, 'alert')} beside" if wrong else told
@@ -73,8 +73,9 @@ def _said(outcome: Outcome) -> str:
     )
 
 
-def _after(delay_s: float) -> str:
-    return f"after {delay_s:.1f} s" if delay_s else "at once"
+def _after(delay_s: float, *, in_time: bool) -> str:
+    said = f"after {delay_s:.1f} s" if delay_s else "at once"
+    return said if in_time else f"{said}, when it had ended"
 
 
 def _peak(each: VideoReport, fps: float) -> list[Content]:
@@ -96,8 +97,10 @@ def _quote(remarks: tuple[Remark, ...], frame: int) -> Markup | None:
 def _table(outcome: Outcome, report: ReportInput) -> Markup | None:
     each, fps = outcome.report, report.fps
     rows = [
-        (start, _event_row(start, end, late, peak, fps))
-        for (start, end), late, peak in zip(each.video.spans, outcome.delays_s, outcome.peaks, strict=True)
+        (start, _event_row(start, end, late, peak, fps, in_time=in_time))
+        for (start, end), late, in_time, peak in zip(
+            each.video.spans, outcome.delays_s, outcome.in_time, outcome.peaks, strict=True
+        )
     ]
     rows += [
         (alert.start, _alert_row(alert, right, each, fps))
@@ -110,10 +113,10 @@ def _table(outcome: Outcome, report: ReportInput) -> Markup | None:
     return element("table", element("thead", head), element("tbody", body), class_="moments")
 
 
-def _event_row(start: int, end: int, late: float, peak: float, fps: float) -> Markup:
+def _event_row(start: int, end: int, late: float, peak: float, fps: float, *, in_time: bool) -> Markup:
     if math.isinf(late):
         return _row("Event", "event missed", start, end, fps, f"Missed. The highest score was {peak:.2f}.")
-    return _row("Event", "event", start, end, fps, f"Reported {_after(late)}.")
+    return _row("Event", "event", start, end, fps, f"Reported {_after(late, in_time=in_time)}.")
 
 
 def _alert_row(alert: Alert, right: bool, each: VideoReport, fps: float) -> Markup:

@@ -9,9 +9,10 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
-from engine.errors import ConfigError, RuntimeFault, UsageError
+from engine.errors import RuntimeFault, UsageError
 from engine.types import ModelInfo
 from offline_eval.datasets.base import Dataset, Video
+from offline_eval.datasets.lengths import with_lengths
 from offline_eval.recorded import match_responses
 from offline_eval.responses import read_responses
 from offline_eval.said import Said, said_in_store, said_in_texts
@@ -46,15 +47,15 @@ def export_texts(path: Path, *places: Path) -> int:
     return len(texts)
 
 
-def import_texts(path: Path, dataset: Dataset, folder: Path, *, allow_missing: bool = False) -> int:
+def import_texts(
+    path: Path, dataset: Dataset, folder: Path, *, lengths: Path | None = None, allow_missing: bool = False
+) -> int:
     """Make a store of published texts, each ending where its segment does at the data set's frame rate.
 
     Raises ConfigError where the texts do not hold, or lack videos and that was not allowed.
     """
     texts = read_responses(path)
-    unmeasured = [video.name for video in dataset.videos() if video.frame_count is None]
-    if unmeasured:
-        raise ConfigError(f"{unmeasured[0]} has no length", advice="give annotations with lengths")
+    dataset = with_lengths(dataset, lengths)
     videos = match_responses(dataset.videos(), texts).required(allow_missing=allow_missing).videos
     settings = {**plan_settings(RawSegments()), OF_TEXTS: sha256(path.read_bytes()).hexdigest()}
     run = Run.of(dataset.name, ModelInfo("recorded", path.name), settings)

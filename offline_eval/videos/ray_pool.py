@@ -12,12 +12,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any, Self
 
 from engine.errors import DeviceLostError, RuntimeFault, UsageError
 from engine.types import ModelInfo
 from offline_eval.datasets.base import Video
+from offline_eval.videos.code import code_version
 from offline_eval.videos.plan import Plan
 from offline_eval.videos.progress import Progress
 from offline_eval.videos.run import Failed, LocalReplayer, Outcome
@@ -70,7 +70,7 @@ class _Worker:
         self._local = LocalReplayer(recipe, plan, workers=videos_at_once)
 
     def identity(self) -> _Identity:
-        return _Identity(self._local.info, dict(self._local.settings), version("vigil-vad"))
+        return _Identity(self._local.info, dict(self._local.settings), code_version())
 
     def replay(self, videos: Sequence[Video]) -> list[Outcome]:
         try:

@@ -13,7 +13,6 @@ import base64
 import json
 from collections.abc import Mapping
 from hashlib import sha256
-from importlib.metadata import version
 
 import msgspec
 import numpy as np
@@ -21,6 +20,7 @@ import numpy as np
 from engine.recorded import Response
 from engine.timeline import WindowMeta
 from engine.types import Box, Judgement, ModelInfo, Vector
+from offline_eval.videos.code import code_version
 
 FORMAT = "vigil.responses/1"
 
@@ -32,7 +32,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
     scorer: str
     model: str
     prompt_sha256: str | None
-    version: str  # of Vigil
+    version: str  # of Vigil, and of its sources
     settings: dict[str, str]
     settings_sha256: str
     format: str = FORMAT
@@ -41,7 +41,7 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="ki
     def of(cls, dataset: str, model: ModelInfo, settings: Mapping[str, str]) -> Run:
         in_order = dict(sorted(settings.items()))
         digest = sha256(json.dumps(in_order).encode()).hexdigest()
-        return cls(dataset, model.scorer, model.name, model.prompt_sha256, version("vigil-vad"), in_order, digest)
+        return cls(dataset, model.scorer, model.name, model.prompt_sha256, code_version(), in_order, digest)
 
     def differences(self, other: Run) -> list[str]:
         """What tells this run from another, each with both values."""

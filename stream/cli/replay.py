@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import math
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +17,7 @@ from typer.core import TyperGroup
 from engine.errors import UsageError
 from stream.cli import replay_responses, replay_tune
 from stream.cli.options import ScorerKind
+from stream.cli.replay_method import procedure_of
 from stream.cli.replay_options import (
     RESPONSES,
     AllowMissing,
@@ -29,6 +28,7 @@ from stream.cli.replay_options import (
     Features,
     Fps,
     LabelEnd,
+    Lengths,
     Method,
     Model,
     Ray,
@@ -43,15 +43,9 @@ from stream.cli.replay_options import (
     recipe_of,
     watch_config,
 )
-from stream.config import WatchConfig, load
 
 if TYPE_CHECKING:
-    from engine.encoder import TextEncoder
-    from offline_eval.material import Material
     from offline_eval.metrics import Difference
-    from offline_eval.procedures import Procedure
-
-log = logging.getLogger(__name__)
 
 _OF_A_DATASET = "run"
 
@@ -93,6 +87,7 @@ def replay(
     ] = None,
     responses: Annotated[list[Path] | None, RESPONSES] = None,
     features: Features = None,
+    lengths: Lengths = None,
     out: Out = None,
     config: Config = None,
     scorer: Scorer = None,
@@ -113,7 +108,7 @@ def replay(
     """
     with needs_extra():
         from offline_eval.datasets import LabelEnds
-        from offline_eval.procedures import ONLINE, check_method
+        from offline_eval.procedures import ONLINE, VERA, check_method
         from offline_eval.replay import illustrated
         from offline_eval.replay import replay as run_replay
         from offline_eval.results import check_writable, metrics, save
@@ -129,6 +124,8 @@ def replay(
                 raise UsageError("videos are judged into a folder", advice="give --out DIR")
             if features:
                 raise UsageError("videos are judged anew, so --features has no use", advice="give one of the two")
+            if lengths:
+                raise UsageError("videos are judged, so --lengths has no use", advice="leave it out")
             answers = responses[0] if responses and scorer is ScorerKind.RECORDED else None
             if responses and not answers:
                 raise UsageError("videos are judged anew, so --responses has no use", advice="give one of the two")
@@ -151,10 +148,12 @@ def replay(
             raise UsageError("--scorer, --model and --url judge videos", advice="give --videos DIR")
         elif config and method != ONLINE:
             raise UsageError(f"{method} takes no --config", advice="it is for --method online, or to judge --videos")
-        material = read_said(dataset, annotations, responses or [], ends, fps, allow_missing, features)
+        material = read_said(
+            dataset, annotations, responses or [], ends, fps, allow_missing, features if method in VERA else None
+        )
         if summary is not None:
             material = dataclasses.replace(material, coverage=summary.explain(material.coverage))
-        procedure = _procedure(method, material, vectors, config)
+        procedure = procedure_of(method, material, vectors, None if method in VERA else features, config)
         run = illustrated(run_replay(material, procedure, resamples=resamples), files)
         found = metrics(run)
         if out is not None:
@@ -182,50 +181,6 @@ def compare(
         value, low, high, p = (_written(*said) for said in _compared(each))
         typer.echo(f"{name:<32} {value:>11}  {low:>10} {high:>10}  {p:>9}")
     return 0
-
-
-def _procedure(method: str, material: Material, vectors: Path | None, config: Path | None) -> Procedure:
-    from offline_eval.methods.online import VERDICTS_ONLY, WITH_MEANING, OnlineSettings
-    from offline_eval.procedures import ONLINE, VERA, offline_vera, online, published
-    from offline_eval.vectors import read_vectors
-    from stream.wiring.cameras import make_cleaner
-
-    if method != ONLINE:
-        if vectors:
-            raise UsageError(f"{method} takes no --vectors", advice="they are for --method online")
-        return (offline_vera if method in VERA else published)(method, material.dataset.fps)
-    encoder = read_vectors(vectors) if vectors else None
-    chosen = "the shipped ones, which were chosen on 145 videos of UCF-Crime: on those, only tuning is out of fold"
-    if config is None and (encoder or material.verdicts):
-        if encoder is None:
-            log.warning("without --vectors every anomalous verdict counts the same, whatever its sentence says")
-        return online(WITH_MEANING if encoder else VERDICTS_ONLY, encoder, chosen)
-    watch = load(config) if config else WatchConfig()
-    camera = watch.defaults
-    definition, policy = next(iter(camera.policies().items()))
-    chosen = f"smoothing, cleaning and alerts from {config.name}" if config else "the defaults of vigil watch"
-    smoothing = ", ".join(f"{name} {value}" for name, value in camera.smoothing.model_dump().items())
-    settings = OnlineSettings(WITH_MEANING.meaning if encoder else None, camera.smoothing.smoother, smoothing, policy)
-    if encoder or not material.clip:
-        return online(settings, encoder, chosen)
-    sentences = _sentences(watch, material.clip)
-    return online(settings, None, chosen, partial(make_cleaner, camera.cleaning, definition, sentences))
-
-
-def _sentences(watch: WatchConfig, judged_with: str) -> TextEncoder | None:
-    """What gives sentences their vectors, to be compared with those that windows were judged with."""
-    from engine.remembering import RememberingEncoder
-    from offline_eval.videos.scorers import clip_name
-    from stream.wiring.scorers import make_aligner
-
-    if watch.clip.weights == "off":
-        return None
-    if clip_name(watch.clip) != judged_with:
-        raise UsageError(
-            f"the videos were judged with CLIP's {judged_with}, and are not to be cleaned with {clip_name(watch.clip)}",
-            advice="give --config with the same clip.model and clip.weights, or with clip.weights off",
-        )
-    return RememberingEncoder(make_aligner(watch.clip))
 
 
 def _compared(each: Difference) -> list[tuple[float, str]]:

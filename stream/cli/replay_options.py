@@ -41,13 +41,25 @@ Responses = Annotated[list[Path], RESPONSES]
 Features = Annotated[
     Path | None,
     typer.Option(
-        help="How VERA's windows look: .npz of an array [H, D] per video. Then --responses is its initial scores: JSON "
-        'of {"video": [0, 1, ...], ...}.'
+        help="How windows look: .npz of an array per video. For vera [H, D], and --responses is its initial scores: "
+        'JSON of {"video": [0, 1, ...], ...}. For corevad CLIP\'s, a row per frame or segment, and --vectors is '
+        "of the same CLIP."
+    ),
+]
+Lengths = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|DIR",
+        help='Where the annotations don\'t say how long the videos are: JSON of {"video": frames, ...}, or the folder '
+        "of the videos.",
     ),
 ]
 Method = Annotated[
     str,
-    typer.Option(help="online, corevad, corevad-raw, corevad-gaussian, corevad-ewma, vera, vera-xd-auc or vera-xd-ap."),
+    typer.Option(
+        help="online, corevad, corevad-raw, corevad-gaussian, corevad-ewma, corevad-refined, corevad-full, vera, "
+        "vera-xd-auc or vera-xd-ap."
+    ),
 ]
 Vectors = Annotated[
     Path | None, typer.Option(help="Sentence vectors, made by `vigil replay embed`: verdicts are weighed by meaning.")
@@ -122,6 +134,7 @@ def read_said(
     fps: float | None,
     allow_missing: bool,
     features: Path | None = None,
+    lengths: Path | None = None,
 ) -> Material:
     from offline_eval.datasets import LabelEnds
     from offline_eval.material import read_material
@@ -133,6 +146,7 @@ def read_said(
         annotations,
         *responses,
         features=features,
+        lengths=lengths,
         ends=LabelEnds(ends.value),
         fps=fps,
         allow_missing=allow_missing,

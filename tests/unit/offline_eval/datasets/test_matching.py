@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.errors import ConfigError, RuntimeFault
-from offline_eval.datasets import Span, Video, count_frames, match
+from offline_eval.datasets import Coverage, Span, Video, count_frames, match
 
 ODD_NAMES = ["v=a__#1_label_B1-0-0", "A Film.2016", "Überwachung Café", "事件 1"]
 
@@ -111,6 +111,15 @@ def test_a_partial_evaluation_must_be_allowed_and_an_empty_one_never_is() -> Non
     assert "and 795 more that are not annotated" in caught.value.problems
     with pytest.raises(ConfigError, match="only 0 of 1 videos"):
         match([video("a")], []).required(allow_missing=True)
+
+
+def test_what_is_wrong_with_a_video_is_not_said_of_one_whose_name_begins_alike() -> None:
+    two = video("Fire"), video("Fire 2")
+    found = Coverage(2, (), missing=("Fire",), wrong_length=("Fire 2 has 3 frames, its annotation 90",))
+    stored = Coverage(2, (two[1],), missing=("Fire",)).explained(found, {})
+    assert (stored.missing, stored.wrong_length) == (("Fire",), ())
+    both = Coverage(2, (), missing=("Fire", "Fire 2")).explained(found, {})
+    assert (both.missing, both.wrong_length) == (("Fire",), found.wrong_length)
 
 
 def test_extra_videos_never_stop_an_evaluation() -> None:

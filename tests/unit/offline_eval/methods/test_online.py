@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +22,7 @@ from offline_eval.methods.online import (
     track_of_own_windows,
 )
 from offline_eval.metrics import Alert
+from offline_eval.metrics.events import event_figures
 from offline_eval.metrics.tracks import Floats
 from offline_eval.said import JudgedWindow, said_in_texts
 from tests.unit.engine.sentences import WordEncoder
@@ -165,6 +168,33 @@ def test_what_is_shown_up_to_a_moment_does_not_depend_on_later_responses(respons
     shown = max(0, 30 * (cut + 1) - 1)  # the first frame that shows a response that was changed
     np.testing.assert_array_equal(scores[:shown], other[:shown])
     assert [each for each in told if each[1] < shown] == [each for each in other_told if each[1] < shown]
+
+
+@given(st.lists(st.sampled_from([YES, NO, "?"]), min_size=1, max_size=20), st.integers(0, 20))
+def test_whether_an_event_is_told_in_time_does_not_depend_on_what_is_said_after_it(
+    responses: list[str], cut: int
+) -> None:
+    frames = 30 * len(responses)
+    shown = min(frames, max(1, 30 * (cut + 1) - 1))  # the first frame that shows a response that was changed
+    event = Video("a", ("Fire",), (Span(max(0, shown - 60), shown),), frame_count=frames)
+
+    def in_time(said: list[str]) -> float:
+        windows = windows_of(frames, said)
+        points = score_points(event, windows, NEW_CLEANER(), Ewma(2.0))
+        alerted = decide_alerts(event, windows, points, AT_ONCE)
+        return float(event_figures([alerted], FPS, np.ones((1, 1)))["event_recall_in_time"][0])
+
+    assert in_time(responses) == in_time(responses[:cut] + [YES] * (len(responses) - cut))
+
+
+def test_an_alert_that_is_decided_after_the_event_is_not_told_in_time() -> None:
+    event = Video("a", ("Fire",), (Span(60, 90),), frame_count=240)
+    windows = windows_of(240, [NO, NO, YES, YES, YES, NO, NO, NO])
+    points = score_points(event, windows, Identity(), NoSmoothing())
+    for waits_s, told_in_time in ((0.0, 1), (1.0, 0)):
+        alerted = decide_alerts(event, windows, points, replace(AT_ONCE, min_duration_s=waits_s))
+        figures = event_figures([alerted], FPS, np.ones((1, 1)))
+        assert (figures["event_recall"][0], figures["event_recall_in_time"][0]) == (1, told_in_time)
 
 
 def test_without_an_encoder_a_judgement_is_its_verdict() -> None:

@@ -61,6 +61,24 @@ def test_a_delay_counts_from_when_people_were_told_not_from_where_the_alert_begi
     assert figures["delay_median_s"] == 15
 
 
+def test_an_alert_told_after_the_end_meets_its_event_but_not_in_time() -> None:
+    video = Video("a", ("Fire",), (Span(10, 20), Span(30, 40), Span(50, 60), Span(70, 80)), frame_count=100)
+    alerts = (
+        Alert(15, 25, 19, 1.0),  # told at the last frame of the first event
+        Alert(33, 45, 40, 1.0),  # begins within the second one, is told at the first frame after it
+        Alert(48, 90, 75, 1.0),  # meets two, the third one only when that is over
+    )
+    figures = once(Alerted(video, alerts))
+    assert (figures["event_recall"], figures["missed_events"]) == (1, 0)
+    assert (figures["event_recall_in_time"], figures["events_told_after_end"]) == (2 / 4, 2)
+
+
+def test_of_two_alerts_one_told_before_the_end_is_enough() -> None:
+    video = Video("a", ("Fire",), (Span(10, 40),), frame_count=100)
+    figures = once(Alerted(video, (Alert(11, 15, 14, 1.0), Alert(35, 50, 45, 1.0))))
+    assert (figures["event_recall_in_time"], figures["events_told_after_end"]) == (1, 0)
+
+
 def test_false_alarms_are_alerts_in_normal_videos_per_hour_of_them() -> None:
     figures = once(
         alerted("normal", HOUR, [], (0, 5, 1.0), (50, 60, 1.0)),
@@ -118,10 +136,11 @@ def plain_event_figures(made: list[Alerted], fps: float) -> dict[str, float]:
 
     events = [(one, span) for one in made for span in one.video.spans]
     alerts = [(one, alert) for one in made for alert in one.alerts]
-    delays = []
+    delays, in_time = [], 0
     for one, span in events:
         meeting = [alert for alert in one.alerts if overlap(alert, span)]
         if meeting:
+            in_time += any(alert.told < span.end for alert in meeting)
             delays.append(max(0, min(alert.told for alert in meeting) - span.start) / fps)
     right = sum(any(overlap(alert, span) for span in one.video.spans) for one, alert in alerts)
     hours = sum(one.video.known_frame_count() for one in made if one.video.normal) / fps / 3600
@@ -129,7 +148,9 @@ def plain_event_figures(made: list[Alerted], fps: float) -> dict[str, float]:
     figures = {
         "event_recall": len(delays) / len(events) if events else np.nan,
         "alert_precision": right / len(alerts) if alerts else np.nan,
+        "event_recall_in_time": in_time / len(events) if events else np.nan,
         "missed_events": len(events) - len(delays),
+        "events_told_after_end": len(delays) - in_time,
         "delay_median_s": float(np.quantile(delays, 0.5, method="inverted_cdf")) if delays else np.nan,
         "delay_p90_s": float(np.quantile(delays, 0.9, method="inverted_cdf")) if delays else np.nan,
         "false_alarms_per_hour": false / hours if hours else np.nan,

@@ -149,6 +149,13 @@ def test_runs_in_which_figures_are_undefined_are_still_reported(videos: list[Vid
     assert "nan" not in re.sub(r"<script.*?</script>", "", text, flags=re.S)
 
 
+def test_without_a_reported_event_no_median_delay_is_told() -> None:
+    text = page(run([video_report("missed", [0.1] * 60, [(20, 40)])]))
+    assert "Median undefined" not in text
+    assert "undefined seconds" not in text
+    assert "people are told. missed" not in text
+
+
 def test_writing_replaces_what_cannot_be_written(tmp_path: Path) -> None:
     out = tmp_path / "new" / "folder"
     write_report(out, run([video_report("half \ud800 a character", [0.9] * 30, alerts=[(3, 9)])]))

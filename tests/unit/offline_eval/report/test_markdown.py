@@ -11,6 +11,7 @@ def test_the_headline_table_has_every_figure_with_its_interval() -> None:
     text = summary(run(four_videos()))
     rows = dict(re.findall(r"^\| ([\w\-, ]+) \| +([\d.]+) \| [\d.]+ to", text, re.M))
     assert rows["Events reported"] == "0.500"
+    assert rows["Events reported in time"] == "0.500"
     assert rows["False alarms per hour"] == "300.0"  # one in twelve seconds
     assert rows["Median delay, seconds"] == "0.3"
     assert rows["Alert precision"] == "0.500"

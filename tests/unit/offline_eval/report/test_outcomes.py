@@ -18,7 +18,7 @@ def test_events_and_alerts_are_told_apart() -> None:
     assert reported.delays_s == pytest.approx((0.3,))  # told at frame 23 of an event from 20
     assert (reported.missed, reported.wrong) == (0, 0)
     assert missed.delays_s == (inf,)
-    assert missed.missed == 1
+    assert (missed.missed, missed.after_end) == (1, 0)
     assert (alarmed.wrong, alarmed.false_alarms) == (1, 1)
     assert (quiet.missed, quiet.wrong) == (0, 0)
 
@@ -38,6 +38,12 @@ def test_verdicts_say_what_became_of_a_video() -> None:
     ]
     early = video_report("early", [0.9] * 60, [(20, 30), (40, 50)], [(10, 30)])
     assert verdict(outcome(early, FPS)) == "Missed 1 of 2 events"
+
+
+def test_an_event_that_was_reported_when_it_had_ended_is_said_to_be() -> None:
+    late = outcome(video_report("late", [0.9] * 60, [(20, 30)], [(29, 50)]), FPS)
+    assert (late.missed, late.after_end, late.in_time) == (0, 1, (False,))
+    assert verdict(late) == "Reported after 1.0 s, when it had ended"
 
 
 def test_the_lowest_scoring_miss_is_the_worst_and_the_longer_among_equals() -> None:

@@ -98,8 +98,74 @@ def test_tuning_writes_a_file_that_replay_and_watch_take(
     options = ["--method", "online", "--vectors", vectors, "--config", str(config), "--resamples", "0", "--json"]
     assert run(["replay", *benchmark, *options]) == 0
     settings = printed(capsys)["settings"]
-    assert settings["parameters"] == "smoothing, cleaning and alerts from tuned.yaml"
+    assert settings["parameters"] == "smoothing and alerts from tuned.yaml; of cleaning only meaning, by --vectors"
+    assert settings["scores"] == "weighed by meaning"
     assert f"open {load(config).defaults.alerts.open}," in settings["alerts"]
+
+
+def test_a_file_that_weighs_meaning_needs_vectors_and_one_that_does_not_takes_none(
+    benchmark: list[str], vectors: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "vigil.yaml"
+    options = ["replay", *benchmark, "--method", "online", "-c", str(config), "--resamples", "0", "--json"]
+    config.write_text("defaults: {cleaning: {meaning: true}}")
+    assert run(options) == 2
+    assert "vigil.yaml weighs scores by what sentences mean, and there is nothing to compare" in capsys.readouterr().err
+    assert run([*options, "--vectors", vectors]) == 0
+    weighed = printed(capsys)
+    assert weighed["weighed"] != weighed["raw"]
+    config.write_text("defaults: {cleaning: {meaning: false}}")
+    assert run([*options, "--vectors", vectors]) == 2
+    assert "vigil.yaml does not weigh scores by meaning, so --vectors has no use" in capsys.readouterr().err
+    assert run(options) == 0
+    plain = printed(capsys)
+    assert plain["weighed"] == plain["raw"]
+    assert plain["settings"]["parameters"] == (
+        "smoothing and alerts from vigil.yaml; no cleaning, as there is nothing to compare sentences with"
+    )
+
+
+def test_idle_watching_of_a_file_is_said_to_have_no_part(
+    benchmark: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "vigil.yaml"
+    config.write_text("defaults: {idle: {enabled: true}}")
+    assert run(["replay", *benchmark, "--method", "online", "-c", str(config), "--resamples", "0", "--json"]) == 0
+    assert "idle watching of vigil.yaml has no part in a replay" in capsys.readouterr().err
+
+
+def test_corevad_cleans_and_refines_with_clips_features(
+    benchmark: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    responses = json.loads(Path(benchmark[-1]).read_text())
+    vectors, features = tmp_path / "clip.npz", tmp_path / "features.npz"
+    write_vectors(vectors, read_sentences(Path(benchmark[-1]), verdicts=True), WordEncoder(), "words")
+    # What is seen is what is said, by segment for one video and by frame for the others.
+    looks = {name: WordEncoder().embed(texts) for name, texts in responses.items()}
+    by_frame = {name: np.repeat(rows, 30, axis=0)[:593] for name, rows in looks.items()}
+    np.savez(features, **(by_frame | dict(list(looks.items())[:1])))  # type: ignore[arg-type]
+    data = ["replay", *benchmark, "--features", str(features), "--resamples", "0", "--json"]
+    with_clip = ["--vectors", str(vectors)]
+    assert run([*data, *with_clip, "--method", "corevad"]) == 0
+    full = printed(capsys)
+    assert full["final_stage"] == "cleaned_refined_gaussian_9_5_position_prior"
+    assert {"raw_labels", "gaussian_9_5", "gaussian_9_5_position_prior", "causal_ewma_0.2"} <= full.keys()
+    assert full[full["final_stage"]] != full["gaussian_9_5_position_prior"]
+    assert not any("left out" in quirk for quirk in full["quirks"])
+    assert run([*data, *with_clip, "--method", "corevad-refined"]) == 0
+    assert printed(capsys)["final_stage"] == "refined_gaussian_9_5_position_prior"
+    for arguments, line in (
+        (["--method", "corevad"], "corevad compares --features with sentences: give --vectors"),
+        (["--method", "corevad-raw", *with_clip], "corevad-raw has no use for CLIP's features"),
+        (["--method", "online", *with_clip], "online takes no --features"),
+    ):
+        assert run([*data, *arguments]) == 2
+        assert line in capsys.readouterr().err
+    assert run(["replay", *benchmark, "--method", "corevad-full"]) == 2
+    assert "corevad-full needs CLIP's features: give --features and --vectors" in capsys.readouterr().err
+    np.savez(features, **{name: rows[:-1] for name, rows in looks.items()})  # type: ignore[arg-type]
+    assert run([*data, *with_clip, "--method", "corevad"]) == 2
+    assert "for 593 frames in 20 segments" in capsys.readouterr().err
 
 
 def test_sentence_vectors_need_an_encoder(
@@ -118,7 +184,7 @@ def test_sentence_vectors_need_an_encoder(
         (["ucf-crime", "--method", "corevat"], "no method is called 'corevat': there are online, corevad-raw, "),
         (
             ["ucf-crime", "--method", "corevad", "--vectors", "v"],
-            "corevad takes no --vectors: they are for --method online",
+            "corevad takes no --vectors without --features: they are for --method online",
         ),
         (["ucf-crime"], "Missing option '--method'."),
         (["tune", "ucf-crime", "--out", "x", "--parts", "mood"], "no part is called 'mood'"),
