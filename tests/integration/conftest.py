@@ -27,13 +27,6 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, these are one after another: they have clocks, servers and browsers to mind."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("integration"))
-
-
 @dataclass(frozen=True)
 class RtspServer:
     """A server that is running. `url` takes `user:password` as it stands in URLs."""

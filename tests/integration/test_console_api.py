@@ -438,6 +438,7 @@ def test_a_wording_is_tried_on_a_clip_and_on_what_was_just_seen_and_nobody_is_to
     scorer = WordScorer()
     scorer.by_text = {"a cat": 0.75}
     running = start(settings(tmp_path, {"front": {"source": SCENE.format(1)}}), scorer)
+    until(lambda: len(running.get("/api/cameras/front/timeline")["points"]) > 10, "something before the event")
     event = an_event(running, scorer)
 
     def try_it(**asked: object) -> dict[str, Any]:
