@@ -169,9 +169,11 @@ class Memory:
         kept = min(self._count + 1, self._settings.size)
         self._keys[place], self._scores[place], self._pending = key, judgement.score, True
         keys, alike, scores = self._keys[:kept], self._alike[:kept, :kept], self._scores[:kept]
-        alike[place] = alike[:, place] = keys @ key >= self._settings.alike
+        with np.errstate(invalid="ignore"):  # some BLAS raise it on numbers that they read and do not use
+            fits, near = keys @ vector, keys @ key
+        alike[place] = alike[:, place] = near >= self._settings.alike
         alike[place, place] = 1  # whatever rounding says
-        weights = self._weights(keys @ vector, alike, place)
+        weights = self._weights(fits, alike, place)
         return replace(judgement, score=min(1.0, max(0.0, float(weights @ scores / weights.sum()))))
 
     def _compared(self, judgement: Judgement) -> tuple[Floats, Floats] | None:

@@ -7,32 +7,26 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("vigil", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("vigil")
-
-
-class FileByFile(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Side by side (`-n`) run the tests of different files. All integration tests stay one after another, like one
-    file: they have clocks, servers and browsers to mind.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        integration = "tests/integration/"
-        return integration if nodeid.startswith(integration) else nodeid.partition("::")[0]
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileByFile:
-    return FileByFile(config, log)
 
 
 @pytest.fixture(autouse=True)
 def log_as_before() -> Iterator[None]:
     """A command sets up logging, for a standard error that is gone after its test."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, levels = root.handlers[:], root.level, dict(_levels())
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    for name, changed in _levels():
+        if changed != levels.get(name, logging.NOTSET):
+            logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+
+
+def _levels() -> Iterator[tuple[str, int]]:
+    """Of our own loggers."""
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in ("engine", "offline_eval", "stream"):
+            yield name, logger.level

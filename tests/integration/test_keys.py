@@ -369,7 +369,16 @@ def test_a_feed_for_the_network_needs_keys_and_works_with_them(
     port = two_ports()[0].rpartition(":")[2]
     config = tmp_path / "vigil.yaml"
     config.write_text(f"feed: {{bind: 'tcp://0.0.0.0:{port}'}}\n")
-    watch = ["-m", "stream.cli", "watch", "synthetic://", "--feed", f"tcp://0.0.0.0:{port}", "--http", "off"]
+    watch = [
+        "-m",
+        "stream.cli",
+        "watch",
+        "synthetic://?size=160x90&fps=10",
+        "--feed",
+        f"tcp://0.0.0.0:{port}",
+        "--http",
+        "off",
+    ]
     for command in (watch, ["-m", "stream.cli", "config", "check", str(config)]):
         refused = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=tmp_path, check=False)
         assert refused.returncode == 2

@@ -62,7 +62,7 @@ def test_a_clip_that_a_browser_publishes_is_told_shown_and_played(watch: Running
     write_clip(tmp_path / "clip.y4m")
     with browsing(1200, 800, f"--use-file-for-fake-video-capture={tmp_path / 'clip.y4m'}") as wall:
         wall.goto(watch.url)
-        tile = wall.locator(".tile")
+        tile = wall.locator(".tile:not(.waiting)")
         expect(tile).to_contain_text("Connecting", timeout=PATIENCE_MS)
         assert wall.context.browser is not None
         phone = wall.context.browser.new_page(viewport={"width": 360, "height": 700})
