@@ -18,6 +18,7 @@ from engine.errors import OutboxError
 from stream.filesystem import network_filesystem
 from stream.ids import Ids
 from stream.outbox_mark import Mark
+from stream.transaction import transaction
 
 FORMAT = 1  # of the tables; kept in the file's user_version
 OPEN_WITHIN_S = 2.0  # how long to wait for another Vigil that is just letting go of the file
@@ -98,7 +99,7 @@ class OutboxFile:
                 raise OutboxError(
                     f"the outbox {self._path} was replaced while it was in use", advice="start `vigil watch` anew"
                 )
-            with self._transaction():
+            with transaction(self._db):
                 self._db.executemany(
                     "INSERT INTO alerts VALUES (?, ?, ?, ?, ?)",
                     [(row.seq, row.time_s, row.event, row.type, row.message) for row in rows],
@@ -128,7 +129,7 @@ class OutboxFile:
                 max_bytes,
             )
             last_dropped = min(max(too_old, too_many), self.last_seq - 1)
-            with self._transaction():
+            with transaction(self._db):
                 self._db.execute("DELETE FROM dropped_open WHERE event IN (SELECT event FROM alerts)")
                 self._db.execute(f"INSERT INTO dropped_open {_OPEN} AND seq <= ?", (last_dropped,))
                 dropped = self._db.execute("DELETE FROM alerts WHERE seq <= ?", (last_dropped,)).rowcount
@@ -140,16 +141,6 @@ class OutboxFile:
         for part in ("_mark", "_db", "_lock"):  # what there is of it: opening may have failed
             if part in self.__dict__:
                 getattr(self, part).close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
 
     def _open_or_replace(self) -> tuple[sqlite3.Connection, str]:
         try:

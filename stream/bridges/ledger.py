@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engine.errors import BridgeError
 from stream.feed.events import Position
+from stream.transaction import transaction
 
 FILE_NAME = "bridges.sqlite3"  # in the data directory
 FORMAT = 1  # of the tables; kept in the file's user_version
@@ -77,7 +78,7 @@ class Ledger:
 
     def set_aside(self, letter: DeadLetter, position: Position) -> int:
         """Keep a dead letter, and with it, at once, how far its bridge is; says how many of the oldest went for it."""
-        with self._doing("written"), self._transaction():
+        with self._doing("written"), transaction(self._db):
             self._db.execute(
                 "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (letter.bridge, letter.place.epoch, letter.place.seq, letter.time_s, letter.reason, letter.body,
@@ -139,16 +140,6 @@ class Ledger:
             raise BridgeError(f"{self._path} is of a newer version", advice="choose another directory with --data")
         if found < FORMAT:
             self._db.executescript(_CREATE)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
 
     @contextmanager
     def _doing(self, done: str) -> Iterator[None]:

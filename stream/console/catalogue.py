@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.errors import FeedError
-from stream.console.database import transaction
 from stream.console.marks import CURRENT, Mark, mark_of
 from stream.feed.messages import AlertMessage, decode
 from stream.outbox import OutboxHistory
+from stream.transaction import transaction
 
 PAGE_ALERTS = 500
 MARKS = {

@@ -18,10 +18,10 @@ from stream.config.change import with_definitions
 from stream.config.edit import Item, Revised, Value, with_list
 from stream.config.models import CameraConfig, DefinitionConfig, WatchConfig
 from stream.config.restore import Replaced, replaced, restored
-from stream.console.database import transaction
 from stream.console.problems import Problem, no_words
 from stream.console.view import WatchView
 from stream.side_thread import SideThread
+from stream.transaction import transaction
 
 KEPT = 50  # changes of a camera that are told
 FROM_FILE = "(configuration)"  # who wrote what was there before the first change

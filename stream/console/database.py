@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.errors import RuntimeFault
+from stream.transaction import transaction
 
 log = logging.getLogger(__name__)
 
@@ -86,19 +87,6 @@ def open_read_only(path: Path) -> sqlite3.Connection:
             db.close()
             raise
     return db
-
-
-@contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All of what is done in it, or nothing."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        if db.in_transaction:  # SQLite may have rolled back by itself
-            db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
 
 
 @contextmanager

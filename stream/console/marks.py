@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from stream.console.database import transaction
 from stream.feed.messages import AlertMessage, AlertModel, decode, encode
+from stream.transaction import transaction
 
 # Of events `e` with the latest mark of each.
 CURRENT = (
